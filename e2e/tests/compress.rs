@@ -152,6 +152,20 @@ fn preconditions_ranges_and_methods() {
         assert_eq!((part.status, &*part.body), (206, &plain.body[10..20]));
         let all = ask(&server, "GET", target, &[gzip, range, ("If-Range", tag)]);
         assert_eq!((all.status, all.get("content-encoding")), (200, None));
+
+        // What means nothing changes nothing, and who takes no plain bytes gets the others.
+        let only = ("Accept-Encoding", "gzip, identity;q=0");
+        let senseless = ("Range", "lines=10-19");
+        for fields in [[gzip, senseless], [only, senseless], [only, range]] {
+            let all = ask(&server, "GET", target, &fields);
+            assert_eq!((all.status, &all.body), (200, &whole.body), "{fields:?}");
+            assert_eq!(all.get("content-encoding"), Some("gzip"), "{fields:?}");
+        }
+        assert_eq!(status(&[gzip, senseless, ("If-None-Match", tag)]), 304);
+        for coding in [gzip, only] {
+            let all = ask(&server, "HEAD", target, &[coding, range]);
+            assert_eq!(all.get("content-length"), whole.get("content-length"), "{coding:?}");
+        }
     }
     server.stop();
 }

@@ -505,6 +505,11 @@ fn a_page_of_php_is_sent_in_each_coding_in_part_and_not_twice_to_who_has_it() {
     }
     let part = ask(&mut client, "GET /\nRange: bytes=1-3");
     assert_eq!((part.status, &part.body[..]), (206, &whole.body[1..4]));
+    let whole_of = |range| format!("GET /\nAccept-Encoding: gzip\nRange: {range}");
+    let coded = ask(&mut client, &whole_of("lines=1-3"));
+    assert_eq!((coded.status, coded.get("content-encoding")), (200, Some("gzip")));
+    let part = ask(&mut client, &whole_of("bytes=1-3"));
+    assert_eq!((part.status, &part.body[..]), (206, &whole.body[1..4]));
     let head = ask(&mut client, "HEAD /");
     assert_eq!(head.get("content-length"), Some(&*whole.body.len().to_string()));
     let miss = ask(&mut client, "GET /?large\nAccept-Encoding: gzip");

@@ -3,7 +3,7 @@
 //! The first line of an input is the content's size, the second the field, the third If-Range.
 
 use crate::text::{latin1, lines};
-use filter::range::{self, RANGES_MAX, Ranges};
+use content::range::{self, RANGES_MAX, Ranges};
 use message::{
     Body, Field, Fields, Length, Method, Part, Prepared, Request, Response, Shared, Status,
     Version, response::Line,
@@ -134,7 +134,7 @@ fn check_answer(value: &[u8], if_range: Option<&[u8]>, size: u64) {
         body: Body::Bytes(Shared::from(content.clone())),
         ..Response::empty(Status::OK)
     };
-    let answer = range::apply(&request, response);
+    let answer = filter::range::apply(&request, response);
     let is_unchanged =
         if_range.is_none_or(|value| value == ETAG.as_bytes() || value == MODIFIED.as_bytes());
     let ranges = match range::parse(value, size) {

@@ -4,5 +4,6 @@
 pub mod media_type;
 pub mod negotiation;
 pub mod encoder;
+pub mod range;
 
 pub use encoder::{Effort, Encoder};

@@ -6,7 +6,10 @@
 
 use crate::entity_tag::{self, EntityTag};
 use config::plan::Compress;
-use content::{Effort, Encoder, encoder, media_type, negotiation};
+use content::{
+    Effort, Encoder, encoder, media_type, negotiation,
+    range::{self, Ranges},
+};
 use message::{
     Body, Broken, Coding, Name, Request, Response, Shared, Source, Status,
     response::{Line, weaken_tag},
@@ -51,8 +54,7 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
             None => response.lines.push(Line::fixed("vary", "accept-encoding")),
         }
     }
-    // A program that was asked for a part has sent the whole.
-    if request.fields.contains(Name::Range) && !response.is_settled {
+    if asks_for_part(request, &response) {
         return response;
     }
     match negotiation::quick(&request.fields, &compress.codings) {
@@ -90,6 +92,13 @@ pub fn revalidated(request: &Request<'_>, mut response: Response) -> Response {
         weaken_tag(&mut response.lines);
     }
     response
+}
+
+/// Whether a part is cut of the content as it is. A program that was asked for one has sent it, or
+/// the whole.
+fn asks_for_part(request: &Request<'_>, response: &Response) -> bool {
+    let size = response.body.len().filter(|_| !response.is_settled);
+    size.is_some_and(|size| range::asked(request, size) != Ranges::Whole)
 }
 
 fn coded(coding: Coding, mut response: Response) -> Response {
@@ -306,6 +315,7 @@ mod tests {
         check(&[("accept-encoding", "*;q=0")], page(&text()), ("", "", VARY));
         check(&[], page(&text()), ("", "", VARY));
         check(&[BROWSER, ("range", "bytes=0-9")], page(&text()), ("", "", VARY));
+        check(&[BROWSER, ("range", "lines=0-9")], page(&text()), ("zstd", "", VARY));
     }
 
     #[test]

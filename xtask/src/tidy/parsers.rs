@@ -16,7 +16,7 @@ pub(super) const TARGETS: [(&str, &str, &str); 22] = [
     ("a path", "crates/message", "path"),
     ("X-Forwarded-For and Forwarded", "crates/message", "forwarded"),
     ("traceparent and tracestate", "crates/message", "trace_context"),
-    ("Range", "crates/filter", "range"),
+    ("Range", "crates/content", "range"),
     ("preconditions", "crates/filter", "preconditions"),
     ("Accept-Encoding", "crates/content", "accept_encoding"),
     ("a configuration", "crates/config", "config"),

@@ -3,7 +3,11 @@
 use super::load::{Bytes, CONTENT_BYTES_MAX, Content, Page, Siblings, Wish};
 use base::{Moment, text::push_hex};
 use config::plan::Compress;
-use content::{media_type, negotiation::Codings};
+use content::{
+    media_type,
+    negotiation::{Codings, NotAcceptable},
+    range::{self, Ranges},
+};
 use message::{
     Body, Coding, FileRange, Name, OpenFile, Prepared, Request, Shared, body::Lent, date,
     response::Line,
@@ -117,29 +121,39 @@ impl Entry {
         if !self.is_compressible || !request.fields.contains(Name::AcceptEncoding) {
             return Choice::Form(0);
         }
-        let on_the_fly = compress.filter(|compress| self.is_worth(compress, request));
-        if on_the_fly.is_none() && self.variants.len() == 1 && !may_refuse_identity(request) {
+        let made = compress.filter(|compress| self.is_worth(compress));
+        let made = made.map_or(&[][..], |compress| &compress.codings);
+        // Ranges are cut from what lies on the disk, since what is made has other bytes from one
+        // version of its encoder to the next.
+        let size = self.plain().stat.size;
+        let is_cut = !made.is_empty() && range::asked(request, size) != Ranges::Whole;
+        let offered = if is_cut { &[] } else { made };
+        if offered.is_empty() && self.variants.len() == 1 && !may_refuse_identity(request) {
             return Choice::Form(0);
         }
-        let files = self.variants[1..].iter().filter(|variant| !variant.is_made);
-        let made = on_the_fly.iter().flat_map(|compress| &compress.codings);
-        let mut available = [Coding::Identity; 2 * Coding::COUNT];
-        let candidates = files.map(|variant| variant.coding).chain(made.copied());
-        available.iter_mut().zip(candidates).for_each(|(place, coding)| *place = coding);
-        let Ok(coding) = Codings::accepted(&request.fields).best(&available) else {
-            return Choice::Refused;
+        let coding = match self.best(request, offered) {
+            // A field that may be ignored is no reason to refuse.
+            Err(NotAcceptable) if is_cut => self.best(request, made),
+            best => best,
         };
+        let Ok(coding) = coding else { return Choice::Refused };
         let at = self.variants.iter().position(|variant| variant.coding == coding);
         at.map_or(Choice::Make(coding), Choice::Form)
     }
 
-    /// Whether a form may be made, or sent if it has been. Ranges are cut from what lies on the
-    /// disk, since what is made has other bytes from one version of its encoder to the next.
-    fn is_worth(&self, compress: &Compress, request: &Request<'_>) -> bool {
+    /// The coding that the client likes best of those that lie there or are `made`.
+    fn best(&self, request: &Request<'_>, made: &[Coding]) -> Result<Coding, NotAcceptable> {
+        let files = self.variants[1..].iter().filter(|variant| !variant.is_made);
+        let mut available = [Coding::Identity; 2 * Coding::COUNT];
+        let candidates = files.map(|variant| variant.coding).chain(made.iter().copied());
+        available.iter_mut().zip(candidates).for_each(|(place, coding)| *place = coding);
+        Codings::accepted(&request.fields).best(&available)
+    }
+
+    /// Whether a form may be made, or sent if it has been.
+    fn is_worth(&self, compress: &Compress) -> bool {
         let size = self.plain().stat.size;
-        !self.is_worthless
-            && (compress.bytes_min..=compress.bytes_max).contains(&size)
-            && !request.fields.contains(Name::Range)
+        !self.is_worthless && (compress.bytes_min..=compress.bytes_max).contains(&size)
     }
 
     /// What it holds in memory, in bytes.

@@ -7,10 +7,11 @@ use content::{
     Effort,
     encoder::{self, QUICK_CODINGS},
     media_type, negotiation,
+    range::{self, Ranges},
 };
 use fastcgi::Head;
 use message::{
-    Body, Coding, Name, Request, Response, Shared, Status,
+    Body, Coding, Request, Response, Shared, Status,
     response::{Line, weaken_tag},
 };
 use std::sync::{Arc, OnceLock};
@@ -99,7 +100,8 @@ impl Stored {
 
     /// The form that the client likes best, if that is another one than the first.
     fn coded(&self, compress: &Compress, request: &Request<'_>) -> Option<&Form> {
-        if request.fields.contains(Name::Range) {
+        let size = self.plain.content.len() as u64;
+        if range::asked(request, size) != Ranges::Whole {
             return None;
         }
         let coding = negotiation::quick(&request.fields, &compress.codings);
