@@ -410,6 +410,11 @@ fn an_answer_passes_as_the_program_meant_it() {
     assert_eq!(cookies.fields.iter().filter(|(name, _)| name == "set-cookie").count(), 2);
     client.send("HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     assert_eq!(client.response_to_head().unwrap().get("content-length"), Some("7"));
+    // It is not asked.
+    client.send("TRACE /trace HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let trace = client.response().unwrap();
+    assert_eq!(trace.status, 405);
+    assert!(trace.get("allow").is_some_and(|allow| allow.contains("POST")));
     server.stop();
 }
 

@@ -232,6 +232,8 @@ fn who_has_a_page_of_a_program_already_is_told_so_as_by_nginx() {
             assert_eq!(ours.get("vary").as_deref(), Some("Accept-Encoding, Cookie"), "{fields}");
         }
     }
+    let trace = b"TRACE /tagged.php HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+    assert_eq!([server.ask(trace).status, nginx.ask(trace).status], [405, 405]);
     server.stop();
 }
 

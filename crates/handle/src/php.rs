@@ -37,6 +37,10 @@ use message::{
 use net::FindError;
 use std::rc::Rc;
 
+/// The methods that programs usually have. `TRACE` is not for them: a server would answer it, with
+/// the fields of the request, which no page may read (RFC 9110 section 9.3.8).
+const ALLOW: Line = Line::fixed("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 /// An application that is to be asked.
 pub struct Call {
     /// Who, and with which limits.
@@ -120,6 +124,9 @@ pub(crate) fn answer(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
+    if exchange.request.method == Method::Trace {
+        return Answer::Ready(crate::method_not_allowed(exchange, &ALLOW));
+    }
     let path = match &exchange.path {
         Ok(path) => path,
         Err(PathError::EncodedSlash) => return status(Status::NOT_FOUND),
