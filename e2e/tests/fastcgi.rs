@@ -10,7 +10,7 @@ use e2e::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     net::{Ipv4Addr, SocketAddrV4, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
@@ -204,7 +204,7 @@ fn misbehave(asked: &Asked, stream: &mut UnixStream) {
         "/cut-off" => [output(b"\r\n"), output(&[b'x'; 200_000])].concat(),
         "/late" => {
             // Nothing comes until the server has lost its patience.
-            let _ = std::io::Read::read(stream, &mut [0]);
+            let _ = stream.read(&mut [0]);
             return;
         }
         other => panic!("{other}"),
@@ -388,6 +388,7 @@ fn an_answer_passes_as_the_program_meant_it() {
         "/error" => answer(stream, b"Status: 500\r\nContent-Type: text/plain\r\n\r\nmine"),
         "/cookies" => answer(stream, b"Set-Cookie: a\r\nSet-Cookie: b\r\nX-Big: 1\r\n\r\n"),
         "/head" => answer(stream, b"Content-Length: 7\r\n\r\n"),
+        "/latin" => answer(stream, b"Location: /caf\xe9\r\nX-Tail: \xff\x80\r\n\r\n"),
         other => panic!("{other}"),
     });
     let server = serve(site.path(), &application.setting(""));
@@ -410,6 +411,13 @@ fn an_answer_passes_as_the_program_meant_it() {
     assert_eq!(cookies.fields.iter().filter(|(name, _)| name == "set-cookie").count(), 2);
     client.send("HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     assert_eq!(client.response_to_head().unwrap().get("content-length"), Some("7"));
+    // Bytes that are no UTF-8 are nobody's to change.
+    let mut latin = TcpStream::connect(server.addr()).unwrap();
+    latin.write_all(b"GET /latin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    latin.read_to_end(&mut bytes).unwrap();
+    let text = bytes.escape_ascii().to_string();
+    assert!(text.contains("location: /caf\\xe9\\r\\nx-tail: \\xff\\x80\\r\\n"), "{text}");
     // It is not asked.
     client.send("TRACE /trace HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let trace = client.response().unwrap();

@@ -211,8 +211,9 @@ fn check_policy(plan: &Plan, policy: &Policy) {
     let fields = &policy.adjust.fields;
     for prepared in [&fields.standing, &fields.found].into_iter().flatten() {
         for line in prepared.lines() {
-            let text = format!("{}: {}", line.name, line.value);
-            assert!(!text.contains(char::is_control), "{text:?}");
+            let texts = [Some(&*line.name), line.text()];
+            let is_sound = |text: &str| !text.contains(char::is_control);
+            assert!(texts.into_iter().all(|text| text.is_some_and(is_sound)), "{line:?}");
         }
     }
     for network in policy.access.addresses.iter().flat_map(|all| [&all.allow, &all.deny]).flatten()

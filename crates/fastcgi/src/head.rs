@@ -21,7 +21,7 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// As it lies on the disk (`X-Sendfile`).
-    Disk(String),
+    Disk(Vec<u8>),
     /// As it would stand in a URL (`X-Accel-Redirect`).
     Url(String),
 }
@@ -121,11 +121,11 @@ impl Head {
                     }
                     length = Some(bytes);
                 }
-                "x-sendfile" => file = Some(Named::Disk(text(value))),
+                "x-sendfile" => file = Some(Named::Disk(value.to_vec())),
                 "x-accel-redirect" => file = Some(Named::Url(text(value))),
                 name if OWN.contains(&name) || ORDERS.contains(&name) => {}
                 _ if lines.len() >= limits.fields_max => return Err(Fault::TooManyFields),
-                _ => lines.push(Line::new(name, text(value))),
+                _ => lines.push(Line::of_bytes(name, value.to_vec())),
             }
         }
         let is_elsewhere = || lines.iter().any(|line| line.name == "location");
@@ -162,13 +162,18 @@ mod tests {
     use super::*;
 
     /// The status and the fields of a head, or what is wrong with it.
-    fn check(head: &str, expect: Result<(u16, &str), Fault>) {
-        let seen = Head::parse(head.as_bytes(), &Limits::default()).map(|head| {
-            let lines = head.lines.iter().map(|line| format!("{}: {}", line.name, line.value));
+    #[track_caller]
+    fn check(head: impl AsRef<[u8]>, expect: Result<(u16, &str), Fault>) {
+        let head = head.as_ref();
+        let seen = Head::parse(head, &Limits::default()).map(|head| {
+            let lines = head
+                .lines
+                .iter()
+                .map(|line| format!("{}: {}", line.name, line.value.escape_ascii()));
             (head.status.0, lines.collect::<Vec<_>>().join("; "))
         });
         let expect = expect.map(|(status, lines)| (status, lines.to_owned()));
-        assert_eq!(seen, expect, "{head:?}");
+        assert_eq!(seen, expect, "{}", head.escape_ascii());
     }
 
     #[test]
@@ -181,7 +186,8 @@ mod tests {
         check("Status: 201\r\nLocation: /a\r\n\r\n", Ok((201, "location: /a")));
         check("\r\n", Ok((200, "")));
         check("X:\t a\tb \r\n\r\n", Ok((200, "x: a b")));
-        check("X-Utf: ü\r\n\r\n", Ok((200, "x-utf: ü")));
+        check("X-Utf: ü\r\n\r\n", Ok((200, "x-utf: \\xc3\\xbc")));
+        check(b"Location: /caf\xe9\r\n\r\n", Ok((302, "location: /caf\\xe9")));
         check("Date: now\nConnection: close\nServer: me\nX-Accel-Buffering: no\n\n", Ok((200, "")));
         check("Transfer-Encoding: chunked\r\n\r\n", Ok((200, "")));
     }

@@ -50,7 +50,7 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
     }
     if !varies(&response) {
         match response.lines.iter_mut().find(|line| line.name == "vary") {
-            Some(line) => line.value.to_mut().push_str(", accept-encoding"),
+            Some(line) => line.value.to_mut().extend_from_slice(b", accept-encoding"),
             None => response.lines.push(Line::fixed("vary", "accept-encoding")),
         }
     }
@@ -65,20 +65,21 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
 
 /// Whether nothing speaks against another coding.
 fn is_eligible(response: &Response) -> bool {
-    let says = |name, word| {
-        response.get(name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
+    let keeps_form = |line: &Line| {
+        let value = String::from_utf8_lossy(&line.value);
+        line.name == "cache-control" && value.to_ascii_lowercase().contains("no-transform")
     };
     response.get("content-type").is_some_and(media_type::is_compressible)
-        && response.get("content-encoding").is_none()
-        && !says("cache-control", "no-transform")
+        && !response.has("content-encoding")
+        && !response.lines.iter().any(keeps_form)
         && (response.is_settled || !varies(response))
 }
 
 /// Whether it is said already that the answer varies by Accept-Encoding.
 fn varies(response: &Response) -> bool {
     let lines = response.lines.iter().filter(|line| line.name == "vary");
-    let mut words = lines.flat_map(|line| line.value.split(','));
-    words.any(|word| word.trim_ascii().eq_ignore_ascii_case("accept-encoding"))
+    let mut words = lines.flat_map(|line| line.value.split(|byte| *byte == b','));
+    words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"accept-encoding"))
 }
 
 /// Has a 304 name the form that its client has: by a weak tag, if that is the one it asked with. A
@@ -292,7 +293,7 @@ mod tests {
         let response = applied(head, response);
         let coding = response.get("content-encoding");
         let vary = response.lines.iter().filter(|line| line.name == "vary");
-        let vary = vary.map(|line| &*line.value).collect::<Vec<_>>().join(" ");
+        let vary = vary.filter_map(Line::text).collect::<Vec<_>>().join(" ");
         let etag = response.get("etag").unwrap_or("");
         assert_eq!((coding.unwrap_or(""), etag, &*vary), expect, "{head:?}");
         let Body::Bytes(bytes) = &response.body else { panic!("{:?}", response.body) };

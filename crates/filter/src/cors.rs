@@ -16,8 +16,7 @@ pub(crate) fn apply(cors: &Cors, request: &Request<'_>, mut response: Response) 
             // Two origins are nobody's.
             let fields = &request.fields;
             let asked = fields.get(Name::Origin).filter(|_| !fields.is_repeated(Name::Origin));
-            let Some(origin) = origins.iter().find(|one| Some(one.value.as_bytes()) == asked)
-            else {
+            let Some(origin) = origins.iter().find(|one| Some(&*one.value) == asked) else {
                 return response;
             };
             response.lines.push(origin.clone());

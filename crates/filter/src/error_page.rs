@@ -18,7 +18,7 @@ pub fn own(
     counters: &Row,
 ) -> Response {
     let status = response.status;
-    if !status.is_error() || !response.body.is_empty() || response.get("content-type").is_some() {
+    if !status.is_error() || !response.body.is_empty() || response.has("content-type") {
         return response;
     }
     let Some((page, _)) = pages.find(status) else { return response };
@@ -59,7 +59,7 @@ fn values(status: Status, exchange: &Exchange<'_>) -> Vec<(&'static str, Value)>
 #[must_use]
 pub fn apply(response: Response) -> Response {
     let status = response.status;
-    if status.0 < 300 || !response.body.is_empty() || response.get("content-type").is_some() {
+    if status.0 < 300 || !response.body.is_empty() || response.has("content-type") {
         return response;
     }
     let page = match response.get("location") {

@@ -16,7 +16,7 @@ pub(crate) fn apply(
     if edits.is_empty() {
         return;
     }
-    if edits.replaced.iter().any(|name| response.get(name).is_some()) {
+    if edits.replaced.iter().any(|name| response.has(name)) {
         take_away(edits, response);
     }
     let is_found = response.status.is_success() || response.status == Status::NOT_MODIFIED;

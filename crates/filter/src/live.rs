@@ -15,8 +15,8 @@ const LEFT_OUT: [&str; 4] = ["accept-ranges", "cache-control", "etag", "last-mod
 #[must_use]
 pub(crate) fn apply(mut response: Response, script: &dyn Fn() -> String) -> Response {
     let is_page = response.get("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-    if !is_page || response.get("content-encoding").is_some() {
-        if response.get("cache-control").is_none() {
+    if !is_page || response.has("content-encoding") {
+        if !response.has("cache-control") {
             response.lines.push(Line::fixed("cache-control", "no-cache"));
         }
         return response;

@@ -13,8 +13,7 @@ use std::ops::Range;
 #[must_use]
 pub fn apply(request: &Request<'_>, response: Response) -> Response {
     let Some(size) = response.body.len() else { return response };
-    let is_made =
-        response.get("content-encoding").is_some() && response.get("accept-ranges").is_none();
+    let is_made = response.has("content-encoding") && !response.has("accept-ranges");
     if response.status != Status::OK || is_made || !is_unchanged(request, &response) {
         return response;
     }

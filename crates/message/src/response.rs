@@ -8,8 +8,8 @@ use std::{borrow::Cow, rc::Rc, sync::OnceLock};
 pub struct Line {
     /// The name, in lower case.
     pub name: Cow<'static, str>,
-    /// The value.
-    pub value: Cow<'static, str>,
+    /// The value. Programs may send bytes that are no UTF-8, which clients get as they are.
+    pub value: Cow<'static, [u8]>,
 }
 
 /// Fields that were worked out once and are sent many times, already in the form of the wire.
@@ -50,13 +50,18 @@ impl Prepared {
         &self.lines
     }
 
-    /// The value of the field `name`, given in lower case.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    /// The field `name`, given in lower case.
+    fn find(&self, name: &str) -> Option<&Line> {
         if self.names & name_bit(name) == 0 {
             return None;
         }
-        self.lines.iter().find(|line| line.name == name).map(|line| &*line.value)
+        self.lines.iter().find(|line| line.name == name)
+    }
+
+    /// The value of the field `name`, given in lower case, where that is text.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.find(name).and_then(Line::text)
     }
 
     /// All fields as HTTP/1 field lines, each ended by CR LF.
@@ -109,19 +114,29 @@ impl Line {
     /// A line whose value is one of the program's own words.
     #[must_use]
     pub const fn fixed(name: &'static str, value: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
+        Self { name: Cow::Borrowed(name), value: Cow::Borrowed(value.as_bytes()) }
     }
 
     /// A line with a value made at run time; control characters in it become spaces, so that no
     /// value can end its line (`threats`: response splitting).
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>, value: String) -> Self {
-        let value = if value.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
-            value.replace(|c: char| c.is_ascii_control(), " ")
-        } else {
-            value
-        };
+        Self::of_bytes(name, value.into_bytes())
+    }
+
+    /// The same, of a value that need not be text.
+    #[must_use]
+    pub fn of_bytes(name: impl Into<Cow<'static, str>>, mut value: Vec<u8>) -> Self {
+        if value.iter().any(u8::is_ascii_control) {
+            value.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b' ');
+        }
         Self { name: name.into(), value: Cow::Owned(value) }
+    }
+
+    /// The value, if it is text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        str::from_utf8(&self.value).ok()
     }
 
     /// The length of what [`Line::write_http1`] appends, in bytes.
@@ -133,7 +148,7 @@ impl Line {
     pub fn write_http1(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(b": ");
-        out.extend_from_slice(self.value.as_bytes());
+        out.extend_from_slice(&self.value);
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -142,11 +157,11 @@ impl Line {
 /// strong one names the bytes (RFC 9110 section 8.8.3). What is no tag goes.
 pub fn weaken_tag(lines: &mut Vec<Line>) {
     lines.retain_mut(|line| {
-        if line.name != "etag" || line.value.starts_with("W/") {
+        if line.name != "etag" || line.value.starts_with(b"W/") {
             return true;
         }
-        line.value.to_mut().insert_str(0, "W/");
-        line.value.starts_with("W/\"")
+        line.value.to_mut().splice(0..0, *b"W/");
+        line.value.starts_with(b"W/\"")
     });
 }
 
@@ -201,12 +216,23 @@ impl Response {
         self
     }
 
-    /// The value of the field `name`, given in lower case; the response's own before prepared ones.
+    /// Whether there is a field `name`, given in lower case.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The value of the field `name`, given in lower case, where that is text; the response's own
+    /// before prepared ones.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let own = self.lines.iter().find(|line| line.name == name).map(|line| &*line.value);
-        let prepared = || self.prepared.as_ref().and_then(|prepared| prepared.get(name));
-        own.or_else(prepared).or_else(|| self.standing.and_then(|standing| standing.get(name)))
+        self.find(name).and_then(Line::text)
+    }
+
+    fn find(&self, name: &str) -> Option<&Line> {
+        let own = self.lines.iter().find(|line| line.name == name);
+        let prepared = || self.prepared.as_ref().and_then(|prepared| prepared.find(name));
+        own.or_else(prepared).or_else(|| self.standing.and_then(|standing| standing.find(name)))
     }
 }
 
@@ -220,6 +246,16 @@ mod tests {
         let mut out = Vec::new();
         line.write_http1(&mut out);
         assert_eq!(out, b"location: /a  set-cookie: x\r\n");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_sent_as_they_are() {
+        let line = Line::of_bytes("location", b"/caf\xe9\r\n".to_vec());
+        let mut out = Vec::new();
+        line.write_http1(&mut out);
+        assert_eq!(out, b"location: /caf\xe9  \r\n");
+        let response = Response::empty(Status::OK).with(line);
+        assert_eq!((response.has("location"), response.get("location")), (true, None));
     }
 
     #[test]

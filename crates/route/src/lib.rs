@@ -67,7 +67,7 @@ pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace)
             let refused = Some(branch);
             let found =
                 Found { refused, ..found(Some(site), &site.routes.rest, rest, exchange, trace) };
-            let allow = &*branch.allow.value;
+            let allow = branch.allow.text().unwrap_or_default();
             trace.note(|| Step::new(REFUSED, format!("only {allow}"), found.place()));
             found
         }

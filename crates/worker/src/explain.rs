@@ -274,7 +274,7 @@ fn setting<'p>(name: &str, value: &str, policy: &'p Policy) -> Option<(&'static 
     let Policy { access, adjust, .. } = policy;
     let FieldEdits { found, phrases, origins, .. } = &adjust.fields;
     let lines = found.as_ref().map_or(&[][..], Prepared::lines);
-    let is_edit = lines.iter().any(|line| line.name == name && line.value == value)
+    let is_edit = lines.iter().any(|line| line.name == name && *line.value == *value.as_bytes())
         || phrases.iter().any(|(edited, _)| **edited == *name);
     let edit = origins.iter().rev().find(|origin| is_edit && *origin.name == *name);
     let edit = edit.map(|origin| (origin.setting, &origin.place));

@@ -26,14 +26,18 @@ pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
         }
     }
     if let Some(methods) = methods {
-        trace.note(|| Step::new("methods", &*methods.allow.value, &methods.place));
+        trace.note(|| {
+            Step::new("methods", methods.allow.text().unwrap_or_default(), &methods.place)
+        });
     }
     if let Some(limit) = limit {
         let trial = if limit.is_dry_run { ", dry run" } else { "" };
         trace.note(|| Step::new("limit", format!("{}{trial}", limit.text), &limit.place));
     }
     if let Some(password) = password {
-        trace.note(|| Step::new("auth", &*password.challenge.value, &password.place));
+        trace.note(|| {
+            Step::new("auth", password.challenge.text().unwrap_or_default(), &password.place)
+        });
     }
 }
 

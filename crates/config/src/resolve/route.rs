@@ -158,7 +158,7 @@ fn insert(top: &mut Node, key: &Key, route: Route) {
         };
         let methods = policy.access.methods.as_mut().map(|methods| &mut methods.allow);
         for line in files.into_iter().chain(methods) {
-            *line = allow(line.value.split(", ").chain(keyed.iter().copied()));
+            *line = allow(line.text().unwrap_or_default().split(", ").chain(keyed.iter().copied()));
         }
     }
 }

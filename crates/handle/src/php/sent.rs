@@ -66,7 +66,7 @@ fn path(file: &Named, sending: &Sending) -> Option<Path<'static>> {
             Path::parse(path).ok()?.as_bytes().to_vec()
         }
         Named::Disk(path) => {
-            let below = |root: &Vec<u8>| path.as_bytes().strip_prefix(&root[..]);
+            let below = |root: &Vec<u8>| path.strip_prefix(&root[..]);
             sending.roots.iter().find_map(below)?.to_vec()
         }
     };

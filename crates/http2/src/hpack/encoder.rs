@@ -56,7 +56,7 @@ pub(crate) fn lines(lines: &[Line], out: &mut Vec<u8>) {
                 text(name.as_bytes(), out);
             }
         }
-        text(value.as_bytes(), out);
+        text(value, out);
     }
 }
 

@@ -45,7 +45,8 @@ impl Stored {
         at: Moment,
     ) -> Self {
         let is = |name: &str, says: fn(&str) -> bool| {
-            head.lines.iter().any(|line| line.name == name && says(&line.value))
+            let mut lines = head.lines.iter().filter(|line| line.name == name);
+            lines.any(|line| says(&String::from_utf8_lossy(&line.value)))
         };
         let keeps_form = |value: &str| value.to_ascii_lowercase().contains("no-transform");
         let may_be_coded =

@@ -36,7 +36,7 @@ impl Term {
         }
         let (mut said, mut stale) = (Said::default(), cache.stale);
         for line in &head.lines {
-            let value = line.value.to_ascii_lowercase();
+            let value = String::from_utf8_lossy(&line.value).to_ascii_lowercase();
             match &*line.name {
                 name if NEVER.contains(&name) => return None,
                 "vary" if !words(&value).all(|word| word == "accept-encoding") => return None,
@@ -44,7 +44,7 @@ impl Term {
                 // It never ends.
                 "content-type" if value.starts_with("text/event-stream") => return None,
                 "expires" => {
-                    let at = date::parse(line.value.as_bytes()).unwrap_or(0);
+                    let at = date::parse(&line.value).unwrap_or(0);
                     let left = u64::try_from(at.saturating_sub(wall_seconds)).unwrap_or(0);
                     shorten(&mut said.expires, left);
                 }
