@@ -87,6 +87,30 @@ fn another_php_fpm_takes_the_place_of_the_first_as_a_whole() {
 }
 
 #[test]
+fn no_program_is_run_at_a_path_that_is_denied_nor_below_it() {
+    let check = |deny: &str, denied: &[&str], run: &[&str]| {
+        let text = format!("[site.default]\nroot = '/srv'\nphp.socket = '/x'\nphp-deny = {deny}");
+        let plan = load("t.toml", text, &Machine).unwrap();
+        let Action::Php(php) = &plan.sites[0].routes.rest.policy.action else { panic!("{deny}") };
+        for (paths, expect) in [(denied, true), (run, false)] {
+            for path in paths {
+                assert_eq!(php.is_denied(path.as_bytes()), expect, "{deny}: {path}");
+            }
+        }
+    };
+    for deny in ["'/up'", "'/up/'", "['/none', '/up/']"] {
+        let run = ["/index.php", "/upper.php", "/x/up/x.php"];
+        check(deny, &["/up", "/up/x.php", "/up/a/x.php"], &run);
+    }
+    check("'/up/*'", &["/up/x.php"], &["/upper.php"]);
+    check("'/up*'", &["/up/x.php", "/upper.php"], &["/index.php"]);
+    for deny in ["'/'", "'/*'"] {
+        check(deny, &["/index.php", "/up/x.php"], &[]);
+    }
+    check("[]", &[], &["/index.php"]);
+}
+
+#[test]
 fn what_is_wrong_is_said_where_it_is_typed_and_once() {
     for (site, route, expect) in [
         ("{ workers = 5 }", "{ keep = 3 }", "more than half of the 5 `workers`"),

@@ -123,7 +123,7 @@ impl Php {
         self.denied.iter().any(|denied| match denied.strip_suffix('*') {
             Some(start) => path.starts_with(start.as_bytes()),
             None => {
-                let rest = path.strip_prefix(denied.as_bytes());
+                let rest = path.strip_prefix(denied.trim_end_matches('/').as_bytes());
                 rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
             }
         })
