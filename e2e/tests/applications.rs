@@ -6,6 +6,7 @@
 use e2e::{
     Application, Client, Server,
     application::{Asked, answer, end, output},
+    eventually,
     frames::{self, OPENING, RST_STREAM},
     secure::Certificates,
 };
@@ -229,6 +230,35 @@ fn a_program_has_files_sent_from_one_folder_and_no_other() {
     let log = server.stop().stderr;
     assert!(log.contains("not below `send-root`"), "{log}");
     assert!(log.contains("a file sent that is not there"), "{log}");
+}
+
+/// A program knows its folder by the path without links, which is another one in each release.
+#[test]
+fn what_a_new_release_has_sent_is_sent() {
+    let (site, place) = (e2e::folder(), e2e::folder());
+    let path = |name: &str| place.path().join(name);
+    for release in ["one", "two"] {
+        fs::create_dir_all(path(release).join("private")).unwrap();
+        fs::write(path(release).join("private/a.txt"), release).unwrap();
+    }
+    std::os::unix::fs::symlink("one", path("current")).unwrap();
+    let application = Application::start(send);
+    let private = path("current/private");
+    let setting = application.setting(&format!("send-root = {private:?}"));
+    let server = serve(site.path(), &setting);
+    let mut client = Client::connect(server.addr());
+    let mut sent = |folder: &str| {
+        let file = path(folder).join("private/a.txt");
+        let response = client.get(&format!("/?X-Sendfile={}", file.display())).unwrap();
+        (response.status, response.text())
+    };
+    let one = (200, "one".to_owned());
+    assert_eq!([sent("one"), sent("current")], [one.clone(), one]);
+    std::os::unix::fs::symlink("two", path("next")).unwrap();
+    fs::rename(path("next"), path("current")).unwrap();
+    assert!(eventually(|| sent("two") == (200, "two".to_owned())));
+    assert_eq!(sent("current"), (200, "two".to_owned()));
+    assert_eq!(sent("one").0, 502);
 }
 
 #[test]

@@ -57,8 +57,8 @@ pub struct Cache {
 pub struct Sending {
     /// The folder that they lie in.
     pub files: Files,
-    /// Its paths on the disk: as it was typed, and without links.
-    pub roots: Vec<Vec<u8>>,
+    /// Its path on the disk, as it was typed.
+    pub root: Vec<u8>,
 }
 
 /// An application that speaks FastCGI.

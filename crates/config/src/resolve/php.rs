@@ -170,13 +170,12 @@ fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<U
 fn sending(word: &Word<String>, context: &mut Context<'_>) -> Sending {
     let root = context.folder("send-root", word);
     context.served.entry(root.clone()).or_insert(word.span);
-    let roots = [root.clone(), context.world.real(&root)];
-    let roots = roots.map(|path| path.into_os_string().into_vec()).into();
+    let typed = root.clone().into_os_string().into_vec();
     let (index, links) = (Vec::new(), Vec::new());
     let folder = Folder { id: 0, root, index, listing: false, links };
     let folder = context.number(folder, TrailingSlash::Keep);
     let files = Files::of_folder(folder, context.at(word.span));
-    Sending { files: Files { has_missing_page: false, ..files }, roots }
+    Sending { files: Files { has_missing_page: false, ..files }, root: typed }
 }
 
 /// Notes what keeps a php-fpm from being started, each thing once: routes inherit it, and may lead

@@ -121,7 +121,7 @@ impl Folders {
 pub(crate) struct Folder {
     /// Its number among all folders.
     pub(super) id: usize,
-    pub(super) root: Root,
+    pub(crate) root: Root,
     /// Tells it from what was open under its number before and will be after it.
     pub(super) opening: u64,
     /// Names that stand for the folder itself, the first that exists wins.

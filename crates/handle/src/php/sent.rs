@@ -4,7 +4,10 @@
 use super::Replied;
 use crate::{
     Answer, Tools,
-    files::{self, Done},
+    files::{
+        self, Done,
+        program::{self, Progress},
+    },
 };
 use config::plan::{Action, Policy, Sending};
 use fastcgi::{Head, Named};
@@ -30,7 +33,21 @@ pub(super) fn find(
         let reason = "the application wants a file sent, and `send-root` names no folder";
         return Replied::Failed(Status::BAD_GATEWAY, reason);
     };
-    let Some(path) = head.file.as_ref().and_then(|file| path(file, sending)) else {
+    let found = match found.map(Done::progress) {
+        Some(Progress::Opened(opened)) => match files::opened(opened, tools) {
+            Some(failed) => return conclude(failed, head),
+            None => None,
+        },
+        Some(Progress::Files(done)) => Some(done),
+        Some(Progress::Searched(..)) | None => None,
+    };
+    // Where the folder lies without links may have changed since it was typed: a link was turned.
+    let real = match tools.folders.current(sending.files.folder, tools.now) {
+        Some(Ok(folder)) => folder.root.real(),
+        Some(Err(wanted)) => return Replied::Waiting(program::opening(wanted), Box::new(head)),
+        None => &sending.root,
+    };
+    let Some(path) = head.file.as_ref().and_then(|file| path(file, sending, real)) else {
         let reason = "the application wants a file sent that is not below `send-root`";
         return Replied::Failed(Status::BAD_GATEWAY, reason);
     };
@@ -41,6 +58,11 @@ pub(super) fn find(
         Some(done) => files::resume(&sending.files, compress, done, exchange, tools),
     };
     exchange.path = asked;
+    conclude(answer, head)
+}
+
+/// What comes of the search for the file that `head` names.
+fn conclude(answer: Answer, head: Head) -> Replied {
     let response = match answer {
         Answer::Wait(job) => return Replied::Waiting(job, Box::new(head)),
         Answer::Ready(response) => response,
@@ -58,16 +80,17 @@ pub(super) fn find(
     }
 }
 
-/// The path below the folder that `file` names.
-fn path(file: &Named, sending: &Sending) -> Option<Path<'static>> {
+/// The path below the folder that `file` names: by the path that was typed, or by the one without
+/// links.
+fn path(file: &Named, sending: &Sending, real: &[u8]) -> Option<Path<'static>> {
     let path = match file {
         Named::Url(url) => {
             let path = url.split_once('?').map_or(&**url, |(path, _)| path);
             Path::parse(path).ok()?.as_bytes().to_vec()
         }
         Named::Disk(path) => {
-            let below = |root: &Vec<u8>| path.strip_prefix(&root[..]);
-            sending.roots.iter().find_map(below)?.to_vec()
+            let below = |root: &[u8]| path.strip_prefix(root);
+            below(&sending.root).or_else(|| below(real))?.to_vec()
         }
     };
     Path::of_decoded(&path).ok()
