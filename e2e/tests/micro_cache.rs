@@ -177,8 +177,7 @@ fn what_was_said_in_clear_is_said_to_nobody_who_came_by_tls_and_the_other_way_ro
 
 #[test]
 fn an_answer_that_is_for_somebody_is_given_to_nobody_else() {
-    let fields = |asked: &Asked| format!("{}\r\n", asked.get("QUERY_STRING").replace('+', " "));
-    let (site, counting) = (site(), Counting::start(fields));
+    let (site, counting) = (site(), Counting::start(named));
     let server = serve(&site, &counting.application, HOUR);
     let mut client = Client::connect(server.addr());
     let mut bodies = |query: &str| {
@@ -210,6 +209,61 @@ fn an_answer_that_is_for_somebody_is_given_to_nobody_else() {
         let (first, second) = bodies(query);
         assert_eq!(first, second, "{query}");
     }
+}
+
+/// Fields of an answer as its query has them.
+fn named(asked: &Asked) -> String {
+    format!("{}\r\n", asked.get("QUERY_STRING").replace('+', " ").replace('|', "\r\n"))
+}
+
+#[test]
+fn the_age_that_an_answer_has_already_counts() {
+    let (site, counting) = (site(), Counting::start(named));
+    let server = serve(&site, &counting.application, HOUR);
+    let mut client = Client::connect(server.addr());
+    let mut ages = |query: &str| {
+        let target = format!("GET /?{query}");
+        [(); 2].map(|()| {
+            let response = ask(&mut client, &target);
+            let ages = response.fields.iter().filter(|(name, _)| name == "age");
+            let ages: Vec<u64> = ages.map(|(_, age)| age.parse().unwrap()).collect();
+            (said(&response).to_owned(), ages)
+        })
+    };
+    let [first, second] = ages("Age:+100|Cache-Control:+max-age=3600");
+    assert_eq!(first, (MISS.to_owned(), vec![100]));
+    assert!(second.0 == HIT && second.1.len() == 1 && second.1[0] >= 100, "{second:?}");
+    let over = (MISS.to_owned(), vec![100]);
+    assert_eq!(ages("Age:+100|Cache-Control:+max-age=60"), [over.clone(), over]);
+}
+
+#[test]
+fn who_has_changed_a_page_sees_it_changed() {
+    let (site, counting) = (site(), Counting::start(named));
+    let server = serve(&site, &counting.application, HOUR);
+    let mut client = Client::connect(server.addr());
+    let mut check = |target: &str, method: &str, expect: &str| {
+        for fields in ["", "\nAccept: text/plain"] {
+            ask(&mut client, &format!("GET {target}{fields}"));
+            assert_eq!(said(&ask(&mut client, &format!("GET {target}{fields}"))), HIT);
+        }
+        let lines = format!("{method} {target}\nContent-Length: 0");
+        assert_eq!(said(&ask(&mut client, &lines)), BYPASS, "{method} {target}");
+        for fields in ["", "\nAccept: text/plain"] {
+            let page = ask(&mut client, &format!("GET {target}{fields}"));
+            assert_eq!(said(&page), expect, "{method} {target} {fields}");
+        }
+    };
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        check("/a", method, MISS);
+        check("/?Status:+301", method, MISS);
+        // It was not done.
+        check("/?Status:+404", method, HIT);
+    }
+    check("/a", "OPTIONS", HIT);
+    // That is another page.
+    assert_eq!(said(&ask(&mut client, "POST /a?b\nContent-Length: 0")), BYPASS);
+    assert_eq!(said(&ask(&mut client, "GET /a")), HIT);
 }
 
 #[test]

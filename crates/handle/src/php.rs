@@ -296,6 +296,9 @@ pub fn replied(
     {
         head.lines.push(Line::fixed("cache-status", word));
     }
+    if let Action::Php(php) = &policy.action {
+        cache::changed(php, head.status, exchange, tools);
+    }
     if head.file.is_some() {
         return sent::find(policy, (head, found.map(|found| *found)), exchange, tools);
     }

@@ -19,7 +19,7 @@ use base::Moment;
 use config::plan::{Compress, Php};
 use control::kept::{Keeping, Of};
 use fastcgi::Head;
-use message::{Exchange, Field, Fields, Length, Method, Response};
+use message::{Exchange, Field, Fields, Length, Method, Response, Status};
 use std::{
     collections::{HashMap, VecDeque},
     mem, ptr,
@@ -101,6 +101,8 @@ struct Slot {
     ask_at: Moment,
     /// Until then everybody asks alone.
     apart_until: Moment,
+    /// Whether the page has changed since somebody asked: what comes of that is not kept.
+    is_over: bool,
     bytes: usize,
     was_used: bool,
 }
@@ -203,6 +205,20 @@ impl Answers {
         Joined::Yours(Errand { answers, php, key, path, is_renewal })
     }
 
+    /// Does away with what is kept of the page that `exchange` is about, in whatever form it was
+    /// asked for: something was done to it (RFC 9111 section 4.4).
+    fn forget(&self, php: &Php, exchange: &Exchange<'_>) {
+        let Some(mut state) = self.lock(php) else { return };
+        let (page, mut changed) = (page(exchange), Vec::new());
+        for (_, slot) in state.slots.iter_mut().filter(|(key, _)| key.starts_with(&page)) {
+            let before = slot.figures();
+            slot.replace(None);
+            slot.is_over = slot.is_asked();
+            changed.push((slot.label, before, slot.figures()));
+        }
+        changed.into_iter().for_each(|(label, before, after)| state.settle(label, before, after));
+    }
+
     /// Lets somebody go on who has waited, if only for this, and may have left.
     fn go_on(&self, php: &Php, waiter: Waiter) {
         if waiter() {
@@ -242,6 +258,20 @@ fn label(php: &Php) -> usize {
     php.cache.map_or(0, |cache| cache.label)
 }
 
+/// Whatever was done to a page by a method that may change it, and was done, leaves nothing of it
+/// that is kept.
+pub(super) fn changed(php: &Php, status: Status, exchange: &Exchange<'_>, tools: &Tools<'_>) {
+    let is_safe = matches!(
+        exchange.request.method,
+        Method::Get | Method::Head | Method::Options | Method::Trace
+    );
+    if !is_safe && matches!(status.0, 200..=399) {
+        let all = [Some(php), php.whole.as_deref()].into_iter().flatten();
+        let keeping = all.filter(|php| php.cache.is_some());
+        keeping.for_each(|php| tools.answers.forget(php, exchange));
+    }
+}
+
 /// What is told of where the answer of a program comes from (RFC 9211).
 pub(super) fn said_of(php: &Php, exchange: &Exchange<'_>) -> Option<&'static str> {
     php.cache?;
@@ -279,31 +309,40 @@ fn key(php: &Php, exchange: &Exchange<'_>) -> Option<Vec<u8>> {
     if !is_read || request.length != Length::Known(0) || exchange.user.is_some() {
         return None;
     }
-    let mut key = Vec::with_capacity(256);
+    let mut key = page(exchange);
     key.extend_from_slice(&ptr::from_ref(php).addr().to_le_bytes());
-    key.extend_from_slice(&exchange.listener.to_le_bytes());
-    let mut push = |text: &[u8]| {
-        key.extend_from_slice(&text.len().to_le_bytes());
-        key.extend_from_slice(text);
-    };
-    for text in [request.host, request.port, request.path] {
-        push(text.as_bytes());
-    }
-    push(exchange.path_bytes());
-    for query in [request.query, exchange.query()] {
-        push(&[u8::from(query.is_some())]);
-        push(query.unwrap_or_default().as_bytes());
-    }
     for line in request.fields.lines() {
         if ["authorization", "cookie"].iter().any(|name| is(line.name, name)) {
             return None;
         }
         if is_in_key(line.name) {
-            push(&line.name.to_ascii_lowercase());
-            push(line.value);
+            push(&mut key, &line.name.to_ascii_lowercase());
+            push(&mut key, line.value);
         }
     }
     Some(key)
+}
+
+/// What the keys of a page begin with, whoever asks for it.
+fn page(exchange: &Exchange<'_>) -> Vec<u8> {
+    let request = exchange.request;
+    let mut page = Vec::with_capacity(256);
+    page.extend_from_slice(&exchange.listener.to_le_bytes());
+    for text in [request.host, request.port, request.path] {
+        push(&mut page, text.as_bytes());
+    }
+    push(&mut page, exchange.path_bytes());
+    for query in [request.query, exchange.query()] {
+        push(&mut page, &[u8::from(query.is_some())]);
+        push(&mut page, query.unwrap_or_default().as_bytes());
+    }
+    page
+}
+
+/// Adds a text so that none can be taken for the end of another.
+fn push(key: &mut Vec<u8>, text: &[u8]) {
+    key.extend_from_slice(&text.len().to_le_bytes());
+    key.extend_from_slice(text);
 }
 
 impl State {
@@ -319,6 +358,7 @@ impl State {
                 asking: Asking::Nobody,
                 ask_at: Moment(0),
                 apart_until: Moment(0),
+                is_over: false,
                 bytes,
                 was_used: false,
             }
@@ -395,10 +435,14 @@ impl Errand {
         self.php.cache.and_then(|cache| Term::of(head, cache, wall_seconds))
     }
 
-    /// Keeps the whole answer for its term.
+    /// Keeps the whole answer for its term, unless the page has changed meanwhile.
     pub fn keep(&self, head: &Head, content: &[u8], term: Term, now: Moment) {
         let answer = Stored::new(head, content, self.path.clone(), term, now);
-        self.change(|slot| slot.replace(Some(Arc::new(answer))));
+        self.change(|slot| {
+            if !slot.is_over {
+                slot.replace(Some(Arc::new(answer)));
+            }
+        });
     }
 
     /// The answer is not to be kept: for a while everybody asks alone. An older one is given on
@@ -443,6 +487,7 @@ impl Errand {
             let Some(mut state) = self.answers.lock(self.php) else { return };
             let slot = state.slot(&self.key, label(self.php));
             let asking = mem::replace(&mut slot.asking, next);
+            slot.is_over &= slot.is_asked();
             state.trim(self.php);
             asking
         };

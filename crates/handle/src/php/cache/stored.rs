@@ -27,6 +27,8 @@ pub(super) struct Stored {
     /// The program's own path, where another one was asked for.
     pub(super) path: Option<Vec<u8>>,
     at: Moment,
+    /// Seconds that it was old by then.
+    age_seconds: u64,
     pub(super) fresh_until: Moment,
     pub(super) stale_until: Moment,
 }
@@ -51,8 +53,10 @@ impl Stored {
         let keeps_form = |value: &str| value.to_ascii_lowercase().contains("no-transform");
         let may_be_coded =
             is("content-type", media_type::is_compressible) && !is("cache-control", keeps_form);
-        // The program was asked for one form; that there are others is for this server to say.
-        let lines = head.lines.iter().filter(|line| line.name != "vary").cloned().collect();
+        // The program was asked for one form; that there are others is for this server to say, and
+        // so is how old it is by the time that it is given.
+        let is_own = |line: &&Line| line.name != "vary" && line.name != "age";
+        let lines = head.lines.iter().filter(is_own).cloned().collect();
         let fresh_until = at.after(term.fresh);
         Self {
             status: head.status,
@@ -61,6 +65,7 @@ impl Stored {
             may_be_coded,
             path,
             at,
+            age_seconds: term.age.as_secs(),
             fresh_until,
             stale_until: fresh_until.after(term.stale),
         }
@@ -91,7 +96,8 @@ impl Stored {
         if compress.is_some() {
             lines.push(Line::fixed("vary", "accept-encoding"));
         }
-        lines.push(Line::new("age", now.since(self.at).as_secs().to_string()));
+        let age = self.age_seconds + now.since(self.at).as_secs();
+        lines.push(Line::new("age", age.to_string()));
         lines.push(Line::fixed("cache-status", "gannet; hit"));
         let body = Body::Bytes(Shared::from(Arc::clone(&form.content)));
         // Of a page its preconditions and ranges are weighed here; what is none is as it is.

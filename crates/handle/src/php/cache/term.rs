@@ -11,7 +11,12 @@ use std::time::Duration;
 pub struct Term {
     pub(super) fresh: Duration,
     pub(super) stale: Duration,
+    /// The age that it has already, where the program has it from somewhere else.
+    pub(super) age: Duration,
 }
+
+/// The oldest that an answer may be said to be, in seconds (RFC 9111 section 1.2.2).
+const AGE_SECONDS_MAX: u64 = 1 << 31;
 
 /// Fields that make an answer one for somebody, or in a form that not everybody takes.
 const NEVER: [&str; 4] = ["content-encoding", "content-range", "set-cookie", "www-authenticate"];
@@ -34,7 +39,7 @@ impl Term {
         if !KEPT.contains(&head.status) || head.file.is_some() {
             return None;
         }
-        let (mut said, mut stale) = (Said::default(), cache.stale);
+        let (mut said, mut stale, mut age) = (Said::default(), cache.stale, 0);
         for line in &head.lines {
             let value = String::from_utf8_lossy(&line.value).to_ascii_lowercase();
             match &*line.name {
@@ -43,6 +48,7 @@ impl Term {
                 "pragma" if words(&value).any(|word| word == "no-cache") => return None,
                 // It never ends.
                 "content-type" if value.starts_with("text/event-stream") => return None,
+                "age" => age = value.trim().parse().unwrap_or(0).min(AGE_SECONDS_MAX).max(age),
                 "expires" => {
                     let at = date::parse(&line.value).unwrap_or(0);
                     let left = u64::try_from(at.saturating_sub(wall_seconds)).unwrap_or(0);
@@ -68,9 +74,11 @@ impl Term {
                 _ => {}
             }
         }
-        let most = said.shared.or(said.age_max).or(said.expires).map(Duration::from_secs);
+        // Of what ends at a time of day its age is off already.
+        let most = said.shared.or(said.age_max).map(|most| most.saturating_sub(age));
+        let most = most.or(said.expires).map(Duration::from_secs);
         let fresh = most.map_or(cache.time, |most| most.min(cache.time));
-        (!fresh.is_zero()).then_some(Self { fresh, stale })
+        (!fresh.is_zero()).then_some(Self { fresh, stale, age: Duration::from_secs(age) })
     }
 }
 
@@ -123,6 +131,19 @@ mod tests {
         check(200, &expires("0"), None);
         let both = [("expires", "0"), ("cache-control", "max-age=3")];
         check(200, &both, Some((3, 30)));
+        let aged = |age, value, expect| {
+            check(200, &[("age", age), ("cache-control", value)], expect);
+        };
+        aged("100", "max-age=60", None);
+        aged("100", "max-age=104", Some((4, 30)));
+        aged("100", "s-maxage=107, max-age=60", Some((7, 0)));
+        aged("99999999999999999999", "max-age=3", Some((3, 30)));
+        aged("9999999999999999999", "max-age=3", None);
+        aged("old", "max-age=3", Some((3, 30)));
+        check(200, &[("age", "100")], Some((10, 30)));
+        check(200, &[("age", "1"), ("age", "8"), ("cache-control", "max-age=9")], Some((1, 30)));
+        let ends = ("expires", "Sun, 06 Nov 1994 08:49:41 GMT");
+        check(200, &[("age", "100"), ends], Some((4, 30)));
     }
 
     #[test]

@@ -205,6 +205,30 @@ fn nobody_waits_for_what_is_slow_or_not_to_be_kept() {
 }
 
 #[test]
+fn what_was_changed_is_kept_no_longer_nor_what_was_asked_before() {
+    let pages = Pages::new(ENOUGH);
+    let forget = |path: &str| {
+        with_exchange(path, |exchange| pages.answers.forget(pages.php, exchange));
+    };
+    for path in ["/", "/other"] {
+        keep(pages.errand(path, 0), b"1", 0);
+    }
+    forget("/");
+    assert_eq!(pages.kept("/", 1), None);
+    assert!(pages.kept("/other", 1).is_some());
+    // Who asked before may have been told of what was: who waits asks again.
+    let errand = pages.errand("/", 2);
+    assert!(matches!(pages.join("/", 2), Joined::Waits));
+    forget("/");
+    keep(errand, b"1", 3);
+    assert_eq!((pages.kept("/", 3), pages.woken()), (None, 1));
+    keep(pages.errand("/", 4), b"2", 4);
+    assert_eq!(pages.kept("/", 4).as_deref(), Some(&b"2"[..]));
+    assert_eq!(pages.seen().pages, 2);
+    forget("/none");
+}
+
+#[test]
 fn memory_has_a_bound_and_what_is_used_stays() {
     let pages = Pages::new(ENOUGH);
     let content = vec![b'x'; 100_000];
@@ -224,7 +248,7 @@ fn memory_has_a_bound_and_what_is_used_stays() {
 proptest! {
     #[test]
     fn the_books_are_right_whatever_happens(
-        steps in prop::collection::vec((0_u8..6, 0_u8..4, 0_u64..3000, 0_usize..400_000), 0..60),
+        steps in prop::collection::vec((0_u8..7, 0_u8..4, 0_u64..3000, 0_usize..400_000), 0..60),
     ) {
         let pages = Pages::new(ENOUGH);
         let (mut now, mut errands) = (0, Vec::new());
@@ -236,6 +260,12 @@ proptest! {
                     if let Joined::Yours(errand) = pages.join(&format!("/{page}"), now) {
                         errands.push(errand);
                     }
+                }
+                (6, before) => {
+                    errands.extend(before);
+                    with_exchange(&format!("/{page}"), |exchange| {
+                        pages.answers.forget(pages.php, exchange);
+                    });
                 }
                 (_, None) => {}
                 (2 | 3, Some(errand)) => keep(errand, &vec![0; bytes], now),
