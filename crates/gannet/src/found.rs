@@ -31,9 +31,10 @@ const UPLOADS: [(&str, &str); 4] = [
 
 /// Where packages of Debian link to, out of the folder of their application: a link of each, and
 /// the folder that it leads to, which is public there as well.
-const LINKS: [(&str, &str); 4] = [
+const LINKS: [(&str, &str); 5] = [
     ("wp-includes/js/underscore.min.js", "/usr/share/javascript"),
     ("js/vendor/jquery/jquery.min.js", "/usr/share/javascript"),
+    ("doc/html/index.html", "/usr/share/doc/phpmyadmin"),
     ("includes", "/usr/share/mediawiki"),
     ("extensions", "/var/lib/mediawiki"),
 ];
@@ -60,7 +61,9 @@ pub(crate) fn application(root: &Path) -> Option<Application> {
     let (_, script, folder) = FRONT_CONTROLLERS.iter().find(is_there)?;
     let root = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
     let known = UPLOADS.iter().filter(|(file, _)| root.join(file).is_file());
-    let denied = known.map(|(_, uploads)| (*uploads).into()).collect();
+    let mut denied: Vec<Box<str>> = known.map(|(_, uploads)| (*uploads).into()).collect();
+    let own = wordpress::uploads(&root).into_iter().filter(|path| !denied.contains(path));
+    denied.extend(own.collect::<Vec<_>>());
     let (links, user) = (links(&root), php::to_name(&root));
     let (parts, untold) = wordpress::parts(&root, &links);
     let php = QuickPhp { socket: None, user, denied, links, parts };

@@ -17,6 +17,9 @@ const NAME: &str = "wp-content";
 const FOLDER: &str = "WP_CONTENT_DIR";
 const NO_FOLDER: &str = "DONT_SET_WP_CONTENT_DIR";
 
+/// The constant that says where uploads lie, below the folder that WordPress itself lies in.
+const UPLOADS: &str = "UPLOADS";
+
 /// Where Debian's config looks for those of its hosts.
 const HOSTS: &str = "/etc/wordpress";
 
@@ -58,6 +61,31 @@ fn parts_by(
     }
 }
 
+/// Where uploads lie in `root` as the config of a WordPress says, besides the usual place: each as
+/// `php-deny` has it. No more than that comes of the config, whoever has written it.
+pub(crate) fn uploads(root: &Path) -> Vec<Box<str>> {
+    let Some((config, _)) = text(&root.join("wp-config.php")) else { return Vec::new() };
+    // A URL may have the folder as it is typed, or as it is called where that is a link.
+    let typed = value(&config, FOLDER).map(PathBuf::from);
+    let folders = typed
+        .into_iter()
+        .chain(named(&config))
+        .filter_map(|folder| folder.strip_prefix(root).ok().map(|below| below.join("uploads")));
+    let own = Path::new(if root.join("wp/wp-includes").is_dir() { "wp" } else { "" });
+    let said = value(&config, UPLOADS).map(|folder| own.join(folder.trim_matches('/')));
+    let mut denied: Vec<_> = folders.chain(said).filter_map(|folder| denied(&folder)).collect();
+    denied.sort_unstable();
+    denied.dedup();
+    denied
+}
+
+/// All below a folder of the site, as `php-deny` has it, if that can be said.
+fn denied(folder: &Path) -> Option<Box<str>> {
+    let path = folder.to_str()?;
+    let is_plain = |name: &str| !["", ".", ".."].contains(&name) && !name.contains('*');
+    path.split('/').all(is_plain).then(|| format!("/{path}/*").into())
+}
+
 /// The folders that the configs of the hosts name, and `config`, where one of them does not; where
 /// none can be read that one alone.
 fn of_hosts(config: &str, hosts: &Path) -> Vec<PathBuf> {
@@ -81,17 +109,20 @@ fn of_hosts(config: &str, hosts: &Path) -> Vec<PathBuf> {
 /// The text of a config, if nobody but root, or who starts this, can have written it: what it names
 /// is served.
 fn read(path: &Path) -> Option<String> {
+    let (text, found) = text(path)?;
+    let is_own = found.uid() == 0 || found.uid() == net::process::user();
+    (is_own && found.mode() & 0o022 == 0).then_some(text)
+}
+
+/// The text of a config, and what is known of the file.
+fn text(path: &Path) -> Option<(String, Metadata)> {
     // Whoever opens a FIFO waits for somebody at its other end.
     let file =
         fs::metadata(path).ok().filter(Metadata::is_file).and_then(|_| File::open(path).ok())?;
-    let found = file.metadata().ok()?;
-    let is_own = found.uid() == 0 || found.uid() == net::process::user();
-    if !found.is_file() || !is_own || found.mode() & 0o022 != 0 {
-        return None;
-    }
+    let found = file.metadata().ok().filter(Metadata::is_file)?;
     let mut text = Vec::new();
     file.take(CONFIG_BYTES_MAX).read_to_end(&mut text).ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
+    Some((String::from_utf8_lossy(&text).into_owned(), found))
 }
 
 /// The folder that `config` names, if that is there.
@@ -145,6 +176,37 @@ mod tests {
         ] {
             check(config, None);
         }
+    }
+
+    #[test]
+    fn uploads_within_the_site_are_known_as_its_config_has_them() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("data")).unwrap();
+        std::os::unix::fs::symlink("data", root.join("content")).unwrap();
+        let check = |constant: &str, value: &str, expect: &[&str]| {
+            let config = root.join("wp-config.php");
+            fs::write(&config, format!("<?php\ndefine('{constant}', '{value}');\n")).unwrap();
+            // It only denies: whoever may write it can do so.
+            fs::set_permissions(&config, Permissions::from_mode(0o666)).unwrap();
+            let denied = uploads(&root);
+            let denied: Vec<_> = denied.iter().map(|path| &**path).collect();
+            assert_eq!(denied, expect, "{constant} {value}");
+        };
+        let below = |name: &str| root.join(name).display().to_string();
+        assert!(uploads(&root).is_empty());
+        check(FOLDER, &below("data"), &["/data/uploads/*"]);
+        check(FOLDER, &below("data/"), &["/data/uploads/*"]);
+        check(FOLDER, &below("content"), &["/content/uploads/*", "/data/uploads/*"]);
+        check(FOLDER, &below("content/../data"), &["/data/uploads/*"]);
+        check(FOLDER, "/usr/share", &[]);
+        check(UPLOADS, "media", &["/media/*"]);
+        check(UPLOADS, "/media/own/", &["/media/own/*"]);
+        for value in ["", "/", "../media", "a//b", "a*"] {
+            check(UPLOADS, value, &[]);
+        }
+        fs::create_dir_all(root.join("wp/wp-includes")).unwrap();
+        check(UPLOADS, "media", &["/wp/media/*"]);
     }
 
     #[test]
