@@ -13,11 +13,15 @@ use std::ops::Range;
 #[must_use]
 pub fn apply(request: &Request<'_>, response: Response) -> Response {
     let Some(size) = response.body.len() else { return response };
-    let is_made = response.has("content-encoding") && !response.has("accept-ranges");
-    if response.status != Status::OK || is_made || !is_unchanged(request, &response) {
+    let asked = range::asked(request, size);
+    if asked == Ranges::Whole || response.status != Status::OK {
         return response;
     }
-    match range::asked(request, size) {
+    let is_made = response.has("content-encoding") && !response.has("accept-ranges");
+    if is_made || !is_unchanged(request, &response) {
+        return response;
+    }
+    match asked {
         Ranges::Whole => response,
         Ranges::Some(ranges) => match ranges.as_slice() {
             [range] => single(range.clone(), size, response),

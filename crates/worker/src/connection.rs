@@ -39,7 +39,7 @@ use control::{
     trail::Phase,
 };
 use http1::Event;
-use message::{Broken, Request, RequestId, Slots, Status, clock::Writing};
+use message::{Request, RequestId, Slots, Status, clock::Writing};
 use std::{
     future::Future,
     net::IpAddr,
@@ -47,9 +47,6 @@ use std::{
     rc::Rc,
     task::{Context, Poll, ready},
 };
-
-/// Bytes of content that are put together for one call where they are there.
-const TOGETHER_BYTES: usize = 64 * 1024;
 
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
@@ -329,38 +326,6 @@ impl Connection {
                 if let Work::Source(_) = turn.pending.work {
                     // What is there of its content leaves with the head.
                     let _ = self.work(turn, context);
-                }
-            }
-        }
-        Poll::Ready(())
-    }
-
-    /// Writes down what is there of an answer's content, perhaps to its end: it leaves together.
-    fn stream(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
-        while let Work::Source(source) = &mut turn.pending.work {
-            let output = &mut turn.scratch.output;
-            match source.poll_next(context) {
-                Poll::Pending if output.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
-                Poll::Ready(Some(Ok(piece))) => {
-                    turn.pending.count_content(piece.len() as u64);
-                    self.http.stream(piece, &mut turn.scratch.output);
-                    if turn.scratch.output.memory_bytes() >= TOGETHER_BYTES {
-                        break;
-                    }
-                }
-                Poll::Ready(Some(Err(Broken(reason)))) => {
-                    self.http.abort_stream();
-                    self.secure.iter_mut().for_each(|secure| secure.cut());
-                    turn.break_off(reason);
-                    self.ending = Ending::Cut;
-                    // A client that cannot tell the end from the length has to see a fault.
-                    self.reset();
-                    turn.pending.work = Work::Nothing;
-                }
-                Poll::Ready(None) => {
-                    self.http.finish_stream(output);
-                    turn.pending.work = Work::Nothing;
                 }
             }
         }

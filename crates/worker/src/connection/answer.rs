@@ -9,7 +9,12 @@ use crate::{
     share::Share,
     turn::{Turn, Work},
 };
-use message::{Body, Exchange, Method, Slots, Status};
+use control::lives::Ending;
+use message::{Body, Broken, Exchange, Method, Slots, Status};
+use std::task::{Context, Poll};
+
+/// Bytes of content that are put together for one call where they are there.
+const TOGETHER_BYTES: usize = 64 * 1024;
 
 impl Connection {
     /// Where an answer is told of whose request was there then.
@@ -82,5 +87,37 @@ impl Connection {
                 is_cut: false,
             }));
         }
+    }
+
+    /// Writes down what is there of an answer's content, perhaps to its end: it leaves together.
+    pub(super) fn stream(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
+        while let Work::Source(source) = &mut turn.pending.work {
+            let output = &mut turn.scratch.output;
+            match source.poll_next(context) {
+                Poll::Pending if output.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(piece))) => {
+                    turn.pending.count_content(piece.len() as u64);
+                    self.http.stream(piece, &mut turn.scratch.output);
+                    if turn.scratch.output.memory_bytes() >= TOGETHER_BYTES {
+                        break;
+                    }
+                }
+                Poll::Ready(Some(Err(Broken(reason)))) => {
+                    self.http.abort_stream();
+                    self.secure.iter_mut().for_each(|secure| secure.cut());
+                    turn.break_off(reason);
+                    self.ending = Ending::Cut;
+                    // A client that cannot tell the end from the length has to see a fault.
+                    self.reset();
+                    turn.pending.work = Work::Nothing;
+                }
+                Poll::Ready(None) => {
+                    self.http.finish_stream(output);
+                    turn.pending.work = Work::Nothing;
+                }
+            }
+        }
+        Poll::Ready(())
     }
 }
