@@ -210,6 +210,12 @@ fn content_that_is_refused_behind_its_answer_is_told() {
             Some(("trailer-bytes-max", 11)),
         ),
     ];
+    // No status was sent for these; the answer to POST has a line with its own.
+    let dropped = || -> Vec<Value> {
+        let lines = stage.lines("errors.log");
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["status"].is_null()).collect()
+    };
     for (number, (method, status, content, reason, refused, limit)) in cases.iter().enumerate() {
         let head =
             format!("{method} /digits.txt HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked");
@@ -218,13 +224,11 @@ fn content_that_is_refused_behind_its_answer_is_told() {
         client.send(format!("{head}\r\n\r\n{content}{smuggled}")).unwrap();
         assert_eq!(client.response().unwrap().status, *status, "{content}");
         assert!(client.drain().unwrap().0.is_empty(), "{content}: a second answer");
-        assert!(eventually(|| stage.lines("errors.log").len() > number), "{content} is not told");
-        let line = stage.lines("errors.log").pop().unwrap();
-        let line: Value = serde_json::from_str(&line).unwrap();
+        assert!(eventually(|| dropped().len() > number), "{content} is not told");
+        let line = dropped().pop().unwrap();
         let told = ["event", "level", "client", "refused"].map(|name| line[name].as_str().unwrap());
         assert_eq!(told, ["refused", "notice", "127.0.0.1", refused], "{line}");
         assert!(line["reason"].as_str().unwrap().contains(reason), "{line}");
-        assert!(line["status"].is_null(), "none was sent: {line}");
         let setting = line["setting"].as_str().zip(line["limit"].as_u64());
         assert_eq!(setting, *limit, "{line}");
     }
