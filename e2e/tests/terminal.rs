@@ -188,14 +188,19 @@ fn a_person_follows_a_server_and_goes_back_to_what_was_there() {
 /// O4 of the threats.
 #[test]
 fn a_terminal_that_is_stopped_holds_nobody_up() {
-    const REQUESTS: usize = 1_500;
+    // As many as fill all the room for lines that wait.
+    const REQUESTS: usize = 20_000;
+    const AT_ONCE: usize = 200;
     let site = Site::new();
     let mut terminal = Terminal::run("", &[&site.root_text(), "--port", "0", "--threads", "1"]);
     let mut client = Client::connect(([127, 0, 0, 1], terminal.port()).into());
     terminal.press(CTRL_S);
-    let target = format!("/digits.txt?{}", "x".repeat(4_000));
-    for _ in 0..REQUESTS {
-        assert_eq!(client.get(&target).unwrap().status, 200);
+    let request = format!("GET /digits.txt?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(200));
+    for _ in 0..REQUESTS / AT_ONCE {
+        client.send(request.repeat(AT_ONCE)).unwrap();
+        for _ in 0..AT_ONCE {
+            assert_eq!(client.response().unwrap().status, 200);
+        }
     }
     terminal.press(CTRL_Q);
     // What waited is written before what comes now.
