@@ -199,7 +199,7 @@ fn who_has_a_port_and_by_what_another_one_is_chosen_is_said_of_the_setting_that_
     if rustix::process::geteuid().is_root() {
         let launch = Launch::run(&by_sites).after("chmod a+r \"$2\"").as_nobody();
         let (_, _, stderr) = launch.finish();
-        assert!(stderr.contains("taken by a program of root, which `ss -ltnp"), "{stderr}");
+        assert!(stderr.contains("taken by a program of root, which `ss -tanp"), "{stderr}");
     }
 }
 

@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+/// The state of a socket that listens, as the kernel's tables have it.
+const LISTEN: &str = "0A";
+
 /// The name of a process that watches others.
 const SERVER: &str = "gannet";
 
@@ -137,7 +140,19 @@ pub fn all() -> impl Iterator<Item = Holder> {
 /// none, or when it belongs to somebody whose descriptors this user may not see.
 #[must_use]
 pub fn holder(address: SocketAddr) -> Option<Holder> {
-    let sockets = named(sockets(address).iter().map(|(_, inode)| &**inode));
+    of_any(&sockets(address))
+}
+
+/// The process that has a connection from `address`, or from its port at another address, so that
+/// nobody can listen there; `None` as above.
+#[must_use]
+pub fn connected(address: SocketAddr) -> Option<Holder> {
+    of_any(&entries(address, |state| state != LISTEN))
+}
+
+/// The first process that has one of these sockets, or the server that has started it.
+fn of_any(sockets: &[(String, String)]) -> Option<Holder> {
+    let sockets = named(sockets.iter().map(|(_, inode)| &**inode));
     if sockets.is_empty() {
         return None;
     }
@@ -169,19 +184,24 @@ pub fn owner(address: SocketAddr) -> Option<u32> {
 
 /// The user and the inode of each socket that listens where `address` would have to.
 fn sockets(address: SocketAddr) -> Vec<(String, String)> {
+    entries(address, |state| state == LISTEN)
+}
+
+/// The same of those whose state is wanted. One that is over already has no inode.
+fn entries(address: SocketAddr, is_wanted: fn(&str) -> bool) -> Vec<(String, String)> {
     let mut sockets = Vec::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         let table = fs::read_to_string(table).unwrap_or_default();
-        let found = table.lines().filter_map(|line| listening(line, address));
+        let found = table.lines().filter_map(|line| entry(line, address, is_wanted));
+        let found = found.filter(|(_, inode)| *inode != "0");
         sockets.extend(found.map(|(user, inode)| (user.to_owned(), inode.to_owned())));
     }
     sockets
 }
 
-/// The user and the inode of the socket that `line` of such a table describes, if it listens where
-/// `address` would have to.
-fn listening(line: &str, address: SocketAddr) -> Option<(&str, &str)> {
-    const LISTEN: &str = "0A";
+/// The user and the inode of the socket that `line` of such a table describes, if it is where
+/// `address` would have to be, in a state that is wanted.
+fn entry(line: &str, address: SocketAddr, is_wanted: fn(&str) -> bool) -> Option<(&str, &str)> {
     let mut fields = line.split_ascii_whitespace();
     let (ip, port) = fields.nth(1)?.split_once(':')?;
     let state = fields.nth(1)?;
@@ -194,7 +214,7 @@ fn listening(line: &str, address: SocketAddr) -> Option<(&str, &str)> {
         ip.is_ipv6() && ip.is_unspecified()
     };
     let is_port = u16::from_str_radix(port, 16) == Ok(address.port());
-    (state == LISTEN && is_port && is_there).then_some((user, inode))
+    (is_wanted(state) && is_port && is_there).then_some((user, inode))
 }
 
 /// The kernel prints addresses as 32-bit numbers of the machine's own byte order.
@@ -217,7 +237,7 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     #[test]
     fn this_process_is_found_where_it_listens() {
@@ -245,6 +265,15 @@ mod tests {
     }
 
     #[test]
+    fn who_has_a_connection_from_a_port_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let address = client.local_addr().unwrap();
+        assert_eq!(holder(address), None);
+        assert_eq!(connected(address).map(|one| one.pid), Some(std::process::id()));
+    }
+
+    #[test]
     fn what_is_known_of_this_process() {
         let this = Holder::of(std::process::id());
         assert!(this.words().into_iter().eq(std::env::args_os()));
@@ -264,7 +293,7 @@ mod tests {
             )
         };
         let check = |line: &str, address: &str, expect: Option<&str>| {
-            let found = listening(line, address.parse().unwrap());
+            let found = entry(line, address.parse().unwrap(), |state| state == LISTEN);
             assert_eq!(found, expect.map(|inode| ("7", inode)), "{line} {address}");
         };
         let loopback = u32::from_ne_bytes([127, 0, 0, 1]);

@@ -2,7 +2,11 @@
 
 use super::Fault;
 use config::plan::Listen;
-use net::{holder, identity, unix::UnixError};
+use net::{
+    holder::{self, Holder},
+    identity, process,
+    unix::UnixError,
+};
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
@@ -95,15 +99,18 @@ pub(super) fn explain(address: SocketAddr, error: &io::Error, setting: Setting) 
 
 fn taken(address: SocketAddr, setting: Setting) -> String {
     let (port, setting) = (address.port(), setting.name());
-    let (holder, way_out) = match holder::holder(address) {
-        Some(holder) => (format!("{} (pid {})", holder.name, holder.pid), holder.way_out()),
-        None => {
-            let owner = holder::owner(address).map(|user| format!(" of {}", identity::name(user)));
-            let owner = owner.unwrap_or_default();
-            let holder =
-                format!("a program{owner}, which `ss -ltnp sport = :{port}` names if root runs it");
-            (holder, "stop that".to_owned())
-        }
+    let named = |holder: &Holder| format!("{} (pid {})", holder.name, holder.pid);
+    let (holder, way_out) = if let Some(holder) = holder::holder(address) {
+        (named(&holder), holder.way_out())
+    } else if let Some(holder) = holder::connected(address) {
+        let own = format!("a connection that {} has made from it", named(&holder));
+        (own, "wait for its end".to_owned())
+    } else {
+        let owner = holder::owner(address).map(|user| format!(" of {}", identity::name(user)));
+        let owner = owner.unwrap_or_default();
+        let tells = if process::user() == 0 { "may name" } else { "names if root runs it" };
+        let holder = format!("a program{owner}, which `ss -tanp sport = :{port}` {tells}");
+        (holder, "stop that".to_owned())
     };
     format!("the port is taken by {holder}; {way_out}, or choose another by {setting}")
 }
