@@ -1,15 +1,22 @@
 //! A response as every handler makes it and every protocol room sends it.
 
 use crate::{body::Body, status::Status};
-use std::{borrow::Cow, rc::Rc, sync::OnceLock};
+use std::{borrow::Cow, fmt, rc::Rc, sync::OnceLock};
 
 /// One field of a response: a lower-case name and a value that is known to hold no CR, LF or NUL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Line {
     /// The name, in lower case.
     pub name: Cow<'static, str>,
     /// The value. Programs may send bytes that are no UTF-8, which clients get as they are.
     pub value: Cow<'static, [u8]>,
+}
+
+impl fmt::Debug for Line {
+    /// As it stands in a head, with an escape for each byte that is no ASCII.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.value.escape_ascii())
+    }
 }
 
 /// Fields that were worked out once and are sent many times, already in the form of the wire.
