@@ -81,6 +81,40 @@ fn with_idle_clients(php: &Php, keep: &str) {
     server.stop();
 }
 
+/// Two children and sixteen clients: by a connection that is kept, who asks again at once could
+/// pass those for whom php-fpm has no child yet, each time.
+#[test]
+fn nobody_is_passed_again_and_again() {
+    const CLIENTS: usize = 16;
+    const ANSWERS: usize = 3_200;
+    let php = Php::start(2, "");
+    let site = php.socket().parent().unwrap().join("site");
+    fs::create_dir(&site).unwrap();
+    e2e::give_to_server(&site);
+    fs::write(site.join("index.php"), "<?php echo 'index';").unwrap();
+    let server = Server::run(&format!(
+        "[server]\nlisten = '127.0.0.1:0'\nlog = 'off'\nthreads = 1\n\
+         [site.default]\nroot = {site:?}\nphp = {{ socket = {:?}, keep = 1 }}\n",
+        php.socket()
+    ));
+    let all = AtomicUsize::new(0);
+    let ask = || {
+        let mut client = Client::connect(server.addr());
+        let mut own = 0;
+        while all.fetch_add(1, Relaxed) < ANSWERS {
+            assert_eq!(client.get("/").unwrap().text(), "index");
+            own += 1;
+        }
+        own
+    };
+    let counts: Vec<usize> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(counts.iter().all(|&own| own > ANSWERS / CLIENTS / 10), "{counts:?}");
+    server.stop();
+}
+
 /// A php-fpm that is told to begin anew ends what it is at, unless it gives that time; whoever asks
 /// meanwhile waits for the next one.
 #[test]

@@ -175,7 +175,9 @@ impl Question {
         };
         match ended {
             Ok(Some(link)) if may_be_kept => {
-                core.due.by(core.kept.put(php, link, core.now()).unwrap_or(Moment::NEVER));
+                let asked = core.loads.of(php.application.number);
+                let until = core.kept.put(php, link, (asked, core.now()));
+                core.due.by(until.unwrap_or(Moment::NEVER));
             }
             Ok(_) => {}
             Err((failure, sender)) => fail(failure, sender, core, (*php, asked)),

@@ -72,9 +72,19 @@ impl Kept {
         }
     }
 
-    /// Has one wait for the next request, if it may; until when it does.
-    pub(crate) fn put(&self, php: &Php, link: Link, now: Moment) -> Option<Moment> {
+    /// Has one wait for the next request, if it may; until when it does. `asked` requests are with
+    /// the application, the one that has just been answered among them.
+    pub(crate) fn put(
+        &self,
+        php: &Php,
+        link: Link,
+        (asked, now): (usize, Moment),
+    ) -> Option<Moment> {
         let most = share(php.keep, self.0.part);
+        // With more than so many, some may wait for a child, and have come before the next request.
+        if asked > 2 * most {
+            return None;
+        }
         let mut idle = self.of(php.application.number)?;
         // Whoever ends this looks for those that wait behind that.
         if idle.len() >= most || self.0.is_over.load(Relaxed) {
@@ -119,7 +129,7 @@ fn share(keep: usize, (place, all): (usize, usize)) -> usize {
 mod tests {
     use super::*;
     use config::{Plan, World, plan::Action};
-    use std::{io::Write, os::unix::net::UnixStream};
+    use std::{cell::Cell, io::Write, os::unix::net::UnixStream};
     use tokio::runtime::Builder;
 
     struct Anywhere;
@@ -152,12 +162,13 @@ mod tests {
         let _inside = runtime.enter();
         let (php, now) = (php(5), Moment(1_000));
         let kept = Kept::new(1, (1, 2));
+        let asked = Cell::new(1);
         // Whether it waits, and its other end.
         let put = |id| {
             let (own, peer) = UnixStream::pair().unwrap();
             own.set_nonblocking(true).unwrap();
             let (socket, _) = Socket::of_application(own.into(), b"", false).unwrap();
-            (kept.put(&php, Link { socket, id }, now).is_some(), peer)
+            (kept.put(&php, Link { socket, id }, (asked.get(), now)).is_some(), peer)
         };
         let taken = || kept.take(&php).map(|(_, id)| id);
         let peers = [put(1), put(7), put(1)];
@@ -167,6 +178,12 @@ mod tests {
         // The last one first, each with the number of what goes by it next.
         assert_eq!([taken(), taken(), taken()], [Some(8), Some(2), None]);
         assert!(!put(u16::MAX).0, "its numbers are used up");
+        asked.set(4);
+        assert!(put(1).0, "as many as all may have, for two of them");
+        assert_eq!(taken(), None, "its other end is closed");
+        asked.set(5);
+        assert!(!put(1).0, "somebody may wait for its child");
+        asked.set(1);
         let (_, mut says) = put(1);
         says.write_all(b"x").unwrap();
         assert_eq!(taken(), None, "nobody has asked for that");

@@ -18,6 +18,11 @@ impl Loads {
         Self((0..count).map(|_| AtomicUsize::default()).collect())
     }
 
+    /// How many are with the application `number`.
+    pub(crate) fn of(&self, number: usize) -> usize {
+        self.0.get(number).map_or(0, |load| load.load(Relaxed))
+    }
+
     /// One more request for the application `number`, if it has fewer than `most`.
     pub(crate) fn take(&self, number: usize, most: usize) -> Option<Place> {
         let load = self.0.get(number)?;
