@@ -170,7 +170,7 @@ impl Core {
         plan: &'static Plan,
         folders: Folders,
         cache: Cache,
-        log: Log,
+        (log, due): (Log, Rc<Due>),
         sign: Sign,
         (pool, applications, clients, sites, (changes, board), spans): Lent,
     ) -> Self {
@@ -178,7 +178,6 @@ impl Core {
         let Sign { row: counters, trail, tally, recent, life } = sign;
         let (is_timed, is_logged) = (plan.admin.is_some(), !log.is_off());
         let is_clocked = is_timed || is_logged || spans.is_some();
-        let due = Rc::clone(log.due());
         Self {
             plan,
             files: RefCell::new((folders, cache)),

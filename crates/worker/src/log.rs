@@ -55,7 +55,7 @@ struct Lane {
 
 impl Log {
     /// The end of loop number `number`, which looks at it by `due`.
-    pub(crate) fn new(logs: &'static Logs, ways: Ways, number: usize, due: Rc<Due>) -> Self {
+    pub(crate) fn new(logs: &'static Logs, ways: Ways, number: usize, due: &Rc<Due>) -> Self {
         let lane = |is_files| Lane {
             batch: Batch::default(),
             count: 0,
@@ -73,13 +73,8 @@ impl Log {
             passed: 0,
             clock: Clock::default(),
             is_off: logs.access.iter().all(|log| log.format == LogFormat::Off),
-            due,
+            due: Rc::clone(due),
         }
-    }
-
-    /// When the loop looks at it.
-    pub(crate) fn due(&self) -> &Rc<Due> {
-        &self.due
     }
 
     /// Whether no exchange has a line anywhere.

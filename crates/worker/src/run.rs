@@ -416,11 +416,13 @@ impl Loop {
         let sign = shared.signs.of(*number);
         let room = (shared.plan.folders.len(), shared.cache_bytes_max);
         let (forms, listed) = (Arc::clone(&shared.forms), shared.listed.clone());
+        let due = Rc::new(Due::new());
+        let log = Log::new(&shared.plan.logs, ways.clone(), *number, &due);
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
             Cache::new(room, forms, listed, sign.row),
-            Log::new(&shared.plan.logs, ways.clone(), *number, Rc::new(Due::new())),
+            (log, due),
             sign,
             (pool, applications, clients, sites, news, spans),
         ));
