@@ -188,8 +188,14 @@ fn packages_of_debian_are_sites_by_one_command() {
         let found = start["found"].as_str().unwrap();
         let told: String = links.iter().map(|link| format!(", with links to {link}")).collect();
         assert!(found.ends_with(&told), "{found}");
-        let page = Client::connect(server.addr()).get(target).unwrap();
+        let mut client = Client::connect(server.addr());
+        let page = client.get(target).unwrap();
         assert!(page.status == 200 && page.get("set-cookie").is_none(), "{target}: {page:?}");
+        let is_of_tables = root == "/usr/share/phpmyadmin";
+        for target in ["/templates/login/form.twig", "/libraries/constants.php"] {
+            let status = client.get(target).unwrap().status;
+            assert!(status == 404 || !is_of_tables, "{target}: {status}");
+        }
         server.stop();
         let (code, config, _) = Launch::of(vec!["save".to_owned(), root.to_owned()]).finish();
         assert_eq!(code, Some(0));
@@ -204,5 +210,10 @@ fn packages_of_debian_are_sites_by_one_command() {
                     alias = \"/var/lib/wordpress/wp-content\"\n\
                     links = [\"/usr/share/javascript\", \"/usr/share/wordpress/wp-content\"]\n";
         assert_eq!(config.contains(part), root == PACKAGE, "{config}");
+        for name in ["libraries", "templates"] {
+            let closed =
+                format!("[site.default.route.\"/{name}/*\"]\nrespond = {{ status = 404 }}\n");
+            assert_eq!(config.contains(&closed), is_of_tables, "{config}");
+        }
     }
 }

@@ -135,6 +135,8 @@ pub struct QuickPhp {
     pub links: Vec<PathBuf>,
     /// Folders that it has elsewhere.
     pub parts: Vec<QuickPart>,
+    /// Folders of it from which nothing is given, by their names.
+    pub closed: &'static [&'static str],
 }
 
 /// A folder of an application that lies elsewhere than the rest of it.
@@ -163,8 +165,10 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let Quick { root, listen, threads, log, listing, fallback, php, live, tls } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
-    let (links, parts) =
-        php.as_ref().map(|php| (php.links.clone(), php.parts.clone())).unwrap_or_default();
+    let (links, parts, closed) = php
+        .as_ref()
+        .map(|php| (php.links.clone(), php.parts.clone(), php.closed))
+        .unwrap_or_default();
     let folder = Folder { id: 0, root, index, listing, links };
     let fallback = fallback.map(Into::into);
     let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
@@ -183,6 +187,10 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     for part in parts {
         let name = part.name.as_bytes().into();
         top.children.insert(name, below(beside(part, &rest, &mut folders)));
+    }
+    for name in closed {
+        let route = Route::plain(&format!("/{name}/*"), place.clone(), Action::NotFound);
+        top.children.insert(name.as_bytes().into(), below(route));
     }
     if live {
         let route = Route::plain(&format!("{LIVE_PATH}*"), place.clone(), Action::Live);

@@ -66,6 +66,11 @@ pub fn save(quick: &Quick) -> Option<String> {
             let _ = writeln!(text, "\n[site.{DEFAULT_SITE}.route.{key}]\nalias = {root}");
             let _ = writeln!(text, "links = [{}]", links.join(", "));
         }
+        for name in php.closed {
+            let key = quoted(&format!("/{name}/*"));
+            let _ = writeln!(text, "\n[site.{DEFAULT_SITE}.route.{key}]");
+            let _ = writeln!(text, "respond = {{ status = 404 }}");
+        }
     }
     Some(text)
 }

@@ -39,6 +39,11 @@ const LINKS: [(&str, &str); 5] = [
     ("extensions", "/var/lib/mediawiki"),
 ];
 
+/// Folders of known applications from which nothing is to be given, each list with a file that
+/// tells the application: phpMyAdmin has others closed by Apache.
+const CLOSED: [(&str, &[&str]); 1] =
+    [("show_config_errors.php", &["libraries", "templates"])];
+
 /// An application of PHP, as far as it is known before somebody runs it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Application {
@@ -66,7 +71,9 @@ pub(crate) fn application(root: &Path) -> Option<Application> {
     denied.extend(own.collect::<Vec<_>>());
     let (links, user) = (links(&root), php::to_name(&root));
     let (parts, untold) = wordpress::parts(&root, &links);
-    let php = QuickPhp { socket: None, user, denied, links, parts };
+    let closed = CLOSED.iter().find(|(file, _)| root.join(file).is_file());
+    let closed = closed.map_or(&[][..], |(_, names)| *names);
+    let php = QuickPhp { socket: None, user, denied, links, parts, closed };
     Some(Application { root, script, php, untold })
 }
 

@@ -17,8 +17,9 @@ use std::{
 
 /// PHP that keeps pages of so many bytes for a second, and ten more while they are asked for.
 fn php(bytes_max: usize) -> &'static Php {
-    let (denied, links, parts) = (vec![], vec![], vec![]);
-    let php = QuickPhp { socket: Some("/run/x".into()), user: None, denied, links, parts };
+    let (denied, links, parts, closed) = (vec![], vec![], vec![], &[]);
+    let socket = Some("/run/x".into());
+    let php = QuickPhp { socket, user: None, denied, links, parts, closed };
     let quick = Quick {
         root: "/srv".into(),
         listen: vec![],
