@@ -1,9 +1,10 @@
-//! The house's own tools: `cargo xtask tidy`, `test`, `soak`, `bench`.
+//! The house's own tools: `cargo xtask tidy`, `test`, `soak`, `bench`, `release`.
 
 mod bench;
 mod command;
 mod full;
 mod httpwg;
+mod release;
 mod soak;
 mod step;
 mod test;
@@ -20,6 +21,7 @@ Usage: cargo xtask VERB
   test --full    and the long items; writes bench/results/DATE-full.md
   soak [--minutes N]
                  does everything to a server at once, for so long (a minute)
+  release        builds gannet with what loads have taught about it; says where it is
   bench [CASE…]  measures gannet beside its peers; writes bench/results/
   help           shows this page
 ";
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(false),
         ["test", "--full"] => test::run(true),
         ["soak", words @ ..] => soak::run(words),
+        ["release"] => release::run(),
         ["bench", ..] => bench::run(&typed[1..]).map_err(|error| error.to_string()),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

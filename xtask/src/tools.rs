@@ -94,6 +94,13 @@ const BENCH: [Debian; 15] = [
     Debian { package: "pebble", file: "/usr/bin/pebble" },
 ];
 
+/// The packages of Debian that have a build learn what is used most.
+const RELEASE: [Debian; 3] = [
+    Debian { package: "wrk", file: "/usr/bin/wrk" },
+    Debian { package: "nghttp2-client", file: "/usr/bin/h2load" },
+    Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+];
+
 /// The cargo-deny that we know to understand deny.toml; building it takes two to three minutes.
 const DENY: &str = "cargo-deny@0.20.2";
 
@@ -133,6 +140,27 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
 /// Names what is missing when it cannot be installed.
 pub(crate) fn install_bench(root: &Path) -> Result<(), String> {
     install_debian(root, &missing(&BENCH))
+}
+
+/// Installs what `release` needs, and returns where the program is that reads counts: a part of
+/// Rust that has to be of the compiler's own version.
+///
+/// # Errors
+/// Names what is missing when it cannot be installed.
+pub(crate) fn install_release(root: &Path, host: &str) -> Result<PathBuf, String> {
+    install_debian(root, &missing(&RELEASE))?;
+    let sysroot = command::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let parts = Path::new(sysroot.trim()).join("lib/rustlib").join(host);
+    let program = parts.join("bin/llvm-profdata");
+    if !program.exists() {
+        let mut install = command::bounded("rustup", INSTALL_SECONDS_MAX, root);
+        let done = command::finish(install.args(["component", "add", "llvm-tools"]))?;
+        if !done.is_success {
+            let way_out = "it takes the llvm-tools of rustup: rustup component add llvm-tools";
+            return Err(format!("{}{way_out}", done.output));
+        }
+    }
+    Ok(program)
 }
 
 /// Installs what only `--full` needs.

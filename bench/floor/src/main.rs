@@ -1,9 +1,12 @@
 //! The floor: one epoll loop that parses request heads and sends one canned answer.
 //!
 //! `floor PORT [FILE]` answers every request on 127.0.0.1:PORT with 200 and the content of FILE,
-//! or with 304 where no FILE is given. It has no routes, no limits and no deadlines: it shows what
-//! the kernel and the parsing of a head cost, so that a server's figure can be read as a multiple
-//! of what nobody can avoid.
+//! or with 304 where no FILE is given; `floor PORT SOCKET PROGRAM` with what the php-fpm at SOCKET
+//! makes of PROGRAM. It has no routes, no limits and no deadlines: it shows what the kernel and the
+//! parsing of a head cost, so that a server's figure can be read as a multiple of what nobody can
+//! avoid.
+
+mod relay;
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -27,13 +30,17 @@ const FIELDS_MAX: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    let port = words.first().and_then(|word| word.to_str()).ok_or("floor PORT [FILE]")?.parse()?;
-    let answer = Answer::new(words.get(1).map(|word| word.as_os_str()))?;
+    let usage = "floor PORT [FILE], or floor PORT SOCKET PROGRAM";
+    let port = words.first().and_then(|word| word.to_str()).ok_or(usage)?.parse()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;
     // Accepted sockets inherit it, which saves a system call for each of them.
     rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
-    Ok(serve(&listener, &answer)?)
+    let served = match &words[1..] {
+        [socket, path] => relay::serve(&listener, &relay::Program::new(socket, path)?),
+        file => serve(&listener, &Answer::new(file.first().map(|word| word.as_os_str()))?),
+    };
+    Ok(served?)
 }
 
 /// Accepts, reads and answers for ever.
@@ -74,8 +81,7 @@ fn accept(
     poll: &OwnedFd,
     connections: &mut Vec<Option<Connection>>,
 ) -> io::Result<()> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    while let Ok(socket) = rustix::net::accept_with(listener, flags) {
+    while let Some(socket) = take_waiting(listener) {
         let key = key(&socket);
         epoll::add(poll, &socket, EventData::new_u64(key), EventFlags::IN)?;
         let index = key as usize;
@@ -85,6 +91,12 @@ fn accept(
         connections[index] = Some(Connection { socket, owed: 0 });
     }
     Ok(())
+}
+
+/// A connection that waits, if one does.
+fn take_waiting(listener: &TcpListener) -> Option<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    rustix::net::accept_with(listener, flags).ok()
 }
 
 fn key(socket: &impl AsFd) -> u64 {

@@ -41,8 +41,7 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Folders of known applications from which nothing is to be given, each list with a file that
 /// tells the application: phpMyAdmin has others closed by Apache.
-const CLOSED: [(&str, &[&str]); 1] =
-    [("show_config_errors.php", &["libraries", "templates"])];
+const CLOSED: [(&str, &[&str]); 1] = [("show_config_errors.php", &["libraries", "templates"])];
 
 /// An application of PHP, as far as it is known before somebody runs it.
 #[derive(Debug, PartialEq, Eq)]

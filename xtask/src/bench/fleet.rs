@@ -73,7 +73,7 @@ impl Fleet {
         let root = content.root(Site::Single { bytes: SMALL })?;
         write(kind, &config, (&root, &pair), address, workers, sites)?;
         let mut command = match kind {
-            Kind::Gannet => Command::new(machine::release().join("gannet")),
+            Kind::Gannet => Command::new(machine::gannet()),
             Kind::Nginx => Command::new("sh"),
         };
         match kind {
@@ -189,7 +189,7 @@ impl Fleet {
     }
 
     fn tell(&self, words: &[&str]) -> Outcome<()> {
-        let mut command = Command::new(machine::release().join("gannet"));
+        let mut command = Command::new(machine::gannet());
         command::output(command.args(words).arg(&self.config))?;
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Own {
         let config = folder.join("gannet.toml");
         write(content, &config, address, settings, sites)?;
         let output = File::create(config.with_extension("out"))?;
-        let mut command = Command::new(machine::release().join("gannet"));
+        let mut command = Command::new(machine::gannet());
         command.arg("run").arg(&config).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         machine::keep_to(machine::SERVER_CORE)?;
@@ -286,7 +286,7 @@ fn beside(content: &Content) -> Outcome<Table> {
     let hosts = (0..SITES).map(|number| format!("s{number}.test"));
     let all = first + &sites(content, hosts)?;
     write(content, &own.config, own.address, &settings, &all)?;
-    let mut reload = Command::new(machine::release().join("gannet"));
+    let mut reload = Command::new(machine::gannet());
     command::output(reload.arg("reload").arg(&own.config))?;
     let kept = folder.join("kept/sites");
     let count = || {

@@ -10,6 +10,7 @@ use rustix::thread::CpuSet;
 
 use super::Outcome;
 use crate::command::{self, finish};
+use crate::release;
 
 /// All servers run on this core, in turns.
 pub(super) const SERVER_CORE: usize = 0;
@@ -36,6 +37,11 @@ pub(super) fn root() -> PathBuf {
 /// The folder in which [`build`] leaves its programs.
 pub(super) fn release() -> PathBuf {
     command::target(&root()).join("release")
+}
+
+/// The program that is measured: the one that is shipped.
+pub(super) fn gannet() -> PathBuf {
+    release::program(&root())
 }
 
 /// Lets this process and its children open as many descriptors as the hard limit allows.

@@ -28,7 +28,7 @@ mod wordpress;
 use std::error::Error;
 use std::fs;
 
-use crate::tools;
+use crate::{release, tools};
 use cases::Case;
 use machine::Machine;
 use runs::Bench;
@@ -53,7 +53,8 @@ const ROUNDS_MAX: usize = 100;
 pub(crate) fn run(words: &[String]) -> Outcome<()> {
     let request = Request::parse(words)?;
     tools::install_bench(&machine::root())?;
-    machine::build(&["--package", "gannet", "--package", "gannet-floor"])?;
+    release::build(&machine::root())?;
+    machine::build(&["--package", "gannet-floor"])?;
     if request.cases.iter().any(|case| visitors::are_needed(case)) {
         machine::build(&["--package", "gannet-visitors"])?;
     }

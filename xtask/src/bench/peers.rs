@@ -49,7 +49,7 @@ pub(super) enum Peer {
     NginxStock,
     Lighttpd,
     H2o,
-    /// The canned answer of `bench/floor`.
+    /// The canned answer of `bench/floor`, or what it passes on of a program's.
     Floor,
 }
 
@@ -129,7 +129,7 @@ impl<'c> Stage<'c> {
             | Peer::GannetQuick
             | Peer::GannetQuiet
             | Peer::GannetOpen
-            | Peer::GannetFile => machine::release().join("gannet"),
+            | Peer::GannetFile => machine::gannet(),
             Peer::Nginx | Peer::NginxStock => "nginx".into(),
             Peer::Lighttpd => "lighttpd".into(),
             Peer::H2o => "h2o".into(),
@@ -162,16 +162,22 @@ impl<'c> Stage<'c> {
             | Peer::GannetFile => command.arg("run").arg(configuration),
             Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
             Peer::Lighttpd => command.arg("-D").arg("-f").arg(configuration),
-            Peer::Floor => command.arg(port.to_string()).args(self.canned()?),
+            Peer::Floor => command.arg(port.to_string()).args(self.floor()?),
         };
         Ok(command)
     }
 
-    /// The file that the floor sends; none where its answer is 304.
-    fn canned(&self) -> Outcome<Option<PathBuf>> {
+    /// Where the floor asks a program, and which; else the file that it sends, none where its
+    /// answer is 304.
+    fn floor(&self) -> Outcome<Vec<PathBuf>> {
+        if self.site.is_of_programs() {
+            let name = if self.site == Site::Wordpress { "index.php" } else { "page.php" };
+            let program = self.content.root(self.site)?.join(name);
+            return Ok(vec![self.content.application(), program]);
+        }
         let site = Site::Single { bytes: self.content.file_bytes(self.site)? };
         let file = self.content.root(site)?.join("page.html");
-        Ok((self.variant != Variant::Conditional).then_some(file))
+        Ok((self.variant != Variant::Conditional).then_some(file).into_iter().collect())
     }
 
     fn gannet(

@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
         what: "a program of PHP that says 0.9 KB, 64 kept connections",
         kind: Kind::Load(Load {
             site: Site::Program { bytes: SMALL },
-            peers: &[(Peer::Nginx, Some(0.8))],
+            peers: &[(Peer::Nginx, Some(0.8)), (Peer::Floor, None)],
             ..PLAIN
         }),
     },
@@ -50,7 +50,7 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Load(Load {
             site: PAGE,
             tail_max: Some(1.05),
-            peers: &[(Peer::Nginx, Some(0.8))],
+            peers: &[(Peer::Nginx, Some(0.8)), (Peer::Floor, None)],
             ..PLAIN
         }),
     },

@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
             site: Site::Wordpress,
             pace: PACE,
             tail_max: Some(1.05),
-            peers: &[(Peer::Nginx, Some(0.8))],
+            peers: &[(Peer::Nginx, Some(0.8)), (Peer::Floor, None)],
             ..PLAIN
         }),
     },
