@@ -40,9 +40,13 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, String> {
     let profdata = tools::install_release(root, &host)?;
     let target = command::target(root);
     let (training, counts) = (target.join("training"), target.join("training/counts"));
+    eprintln!("release: a build that counts (some minutes)");
     let counting = cargo((root, &host), &training, &flag("-Cprofile-generate=", &counts))?;
     let profile = counts.join("all.profdata");
-    if !is_newer(&profile, &counting) {
+    // Lessons are a part of this program.
+    let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+    if !is_newer(&profile, &counting) || !is_newer(&profile, &own) {
+        eprintln!("release: loads, for a minute");
         fail_to("forget old counts", &counts, |path| match path.exists() {
             true => fs::remove_dir_all(path),
             false => Ok(()),
@@ -53,17 +57,20 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, String> {
         if !done.is_success {
             return Err(done.output);
         }
+        // What was built with another profile is of no use any more.
+        let _ = fs::remove_dir_all(target.join("trained"));
     }
     // Cargo minds the words of a flag, not what lies in the file that they name.
     let mut hasher = DefaultHasher::new();
     fail_to("read", &profile, |path| fs::read(path))?.hash(&mut hasher);
     let named = counts.join(format!("{:016x}.profdata", hasher.finish()));
     fail_to("copy to", &named, |named| fs::copy(&profile, named))?;
+    eprintln!("release: the build that is shipped (some minutes)");
     let trained = cargo((root, &host), &target.join("trained"), &flag("-Cprofile-use=", &named))?;
     let program = program(root);
     // One that runs keeps what it has.
     let _ = fs::remove_file(&program);
-    fail_to("put", &program, |program| fs::hard_link(&trained, program))?;
+    fail_to("put", &program, |program| fs::copy(&trained, program))?;
     Ok(program)
 }
 
@@ -72,7 +79,8 @@ pub(crate) fn program(root: &Path) -> PathBuf {
     command::target(root).join("trained/gannet")
 }
 
-/// Builds gannet with one more flag of the compiler, in a folder of its own.
+/// Builds gannet with one more flag of the compiler than RUSTFLAGS has, in a folder of its own; the
+/// flags of a config of cargo give way to these.
 fn cargo((root, host): (&Path, &str), folder: &Path, flag: &OsString) -> Result<PathBuf, String> {
     // In this form a flag may have blanks in it.
     let mut flags = OsString::new();

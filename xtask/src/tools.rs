@@ -155,9 +155,12 @@ pub(crate) fn install_release(root: &Path, host: &str) -> Result<PathBuf, String
     if !program.exists() {
         let mut install = command::bounded("rustup", INSTALL_SECONDS_MAX, root);
         let done = command::finish(install.args(["component", "add", "llvm-tools"]))?;
-        if !done.is_success {
-            let way_out = "it takes the llvm-tools of rustup: rustup component add llvm-tools";
-            return Err(format!("{}{way_out}", done.output));
+        if !done.is_success || !program.exists() {
+            let (place, way_out) = (program.display(), "rustup component add llvm-tools");
+            return Err(format!(
+                "{}{place} is missing: it comes with a Rust of rustup, by {way_out}",
+                done.output
+            ));
         }
     }
     Ok(program)

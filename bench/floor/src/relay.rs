@@ -1,6 +1,7 @@
 //! The floor of programs: each request is passed to php-fpm by a connection of its own, and what
 //! comes back goes to the client in one piece. Like the rest of the floor it has no limits and no
-//! deadlines, and it is told which program answers.
+//! deadlines, and it is told which program answers. Whatever goes wrong ends it, so that no figure
+//! is made of it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -118,15 +119,20 @@ pub(super) fn serve(listener: &TcpListener, program: &Program) -> io::Result<()>
 }
 
 impl Relay<'_> {
-    /// Watches a socket, which is told once of what comes.
+    /// Watches a socket. Of a client it is told once when something has come: one that hangs up is
+    /// left as it is until its answer is there.
     fn put(&mut self, side: impl FnOnce(OwnedFd) -> Side, socket: OwnedFd) -> io::Result<()> {
-        let (key, flags) = (key(&socket), EventFlags::IN | EventFlags::RDHUP | EventFlags::ET);
-        epoll::add(&self.poll, &socket, EventData::new_u64(key), flags)?;
+        let (key, side) = (key(&socket), side(socket));
+        let (socket, flags) = match &side {
+            Side::Client { socket, .. } => (socket, EventFlags::IN | EventFlags::ET),
+            Side::Application { socket, .. } => (socket, EventFlags::IN),
+        };
+        epoll::add(&self.poll, socket, EventData::new_u64(key), flags)?;
         let index = key as usize;
         if self.sides.len() <= index {
             self.sides.resize_with(index + 1, || None);
         }
-        self.sides[index] = Some(side(socket));
+        self.sides[index] = Some(side);
         Ok(())
     }
 
@@ -167,8 +173,7 @@ impl Relay<'_> {
                     return Ok(());
                 }
                 drop(socket);
-                self.answer(client, &said);
-                Ok(())
+                self.answer(client, &said)
             }
             None => Ok(()),
         }
@@ -188,15 +193,16 @@ impl Relay<'_> {
         let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
         let socket = rustix::net::socket_with(family, kind, flags, None)?;
         rustix::net::connect(&socket, &self.program.address)?;
-        rustix::net::send(&socket, &question, SendFlags::NOSIGNAL)?;
+        let sent = rustix::net::send(&socket, &question, SendFlags::NOSIGNAL)?;
+        whole(sent == question.len())?;
         self.put(|socket| Side::Application { socket, client, said: Vec::new() }, socket)
     }
 
     /// Sends the client of that number what its program has said.
-    fn answer(&mut self, client: usize, said: &[u8]) {
+    fn answer(&mut self, client: usize, said: &[u8]) -> io::Result<()> {
         let Some(Some(Side::Client { socket, waits, has_ended })) = self.sides.get_mut(client)
         else {
-            return;
+            return Ok(());
         };
         *waits = false;
         let said = records(said).filter(|(kind, _)| *kind == STDOUT).map(|(_, data)| data);
@@ -215,10 +221,11 @@ impl Relay<'_> {
         }
         let pieces: Vec<_> = pieces.into_iter().map(io::IoSlice::new).collect();
         // Whoever has gone needs no answer.
-        let _ = rustix::io::writev(&*socket, &pieces);
+        let sent = rustix::io::writev(&*socket, &pieces).unwrap_or(head.len() + bytes);
         if *has_ended {
             self.sides[client] = None;
         }
+        whole(sent == head.len() + bytes)
     }
 }
 
@@ -231,6 +238,11 @@ fn records(mut said: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
         said = rest.get(bytes + usize::from(head[6])..)?;
         Some((head[1], data))
     })
+}
+
+/// What goes out goes in one call.
+fn whole(is_whole: bool) -> io::Result<()> {
+    if is_whole { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 /// Whether `said` is all that a program says.

@@ -19,6 +19,8 @@ const LOAD_SECONDS_MAX: u32 = 20;
 
 /// A server that does not listen by then has failed to start.
 const START_TIME_MAX: Duration = Duration::from_secs(30);
+/// One that has not ended by then does not.
+const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Files of the site with many of them.
@@ -59,7 +61,7 @@ const LESSONS: [Lesson; 4] = [
             Load::One("/large.bin", ""),
             Load::One("/", CONDITIONAL),
             Load::One("/", MANY),
-            Load::One("/nothing", ""),
+            Load::One(NOTHING, ""),
             Load::One("/", CLOSING),
         ],
     },
@@ -92,6 +94,9 @@ const LESSONS: [Lesson; 4] = [
         ],
     },
 ];
+
+/// A page that is not there.
+const NOTHING: &str = "/nothing";
 
 /// The answer is known already.
 const CONDITIONAL: &str =
@@ -126,14 +131,20 @@ pub(super) fn teach(program: &Path) -> Result<(), String> {
 }
 
 fn lay_out(place: &Path) -> Result<(), String> {
-    // Programs may run as somebody else.
+    // Programs may run as somebody else, whatever the mode of new files is.
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755));
     fail_to("open", place, open)?;
-    for folder in ["files/many", "programs", "own"] {
-        fail_to("make", &place.join(folder), |path| fs::create_dir_all(path))?;
+    for folder in ["files", "files/many", "programs", "own"] {
+        fail_to("make", &place.join(folder), |path| {
+            fs::create_dir(path)?;
+            open(path)
+        })?;
     }
     let write = |name: &str, content: &[u8]| {
-        fail_to("write", &place.join(name), |path| fs::write(path, content))
+        fail_to("write", &place.join(name), |path| {
+            fs::write(path, content)?;
+            open(path)
+        })
     };
     write("files/index.html", &text(921))?;
     write("files/page.html", &text(16 * 1024))?;
@@ -161,7 +172,7 @@ impl Lesson {
         server.arg(place.join(self.folder)).args(self.options);
         server.args(["--threads", "1", "--port", &address.port().to_string()]);
         // Its authority is nobody else's.
-        server.env("STATE_DIRECTORY", place.join("own"));
+        server.env("STATE_DIRECTORY", place.join("own")).env_remove("LLVM_PROFILE_FILE");
         server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = server.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         let mut server = Server(child);
@@ -200,7 +211,17 @@ impl Load {
             }
         }
         let done = finish(&mut load)?;
-        if done.is_success { Ok(()) } else { Err(done.output) }
+        let is_taught = done.is_success && self.is_answered(&done.output);
+        if is_taught { Ok(()) } else { Err(format!("{load:?} was not answered:\n{}", done.output)) }
+    }
+
+    /// Whether the answers were those that sites give, by what the load says of them.
+    fn is_answered(&self, said: &str) -> bool {
+        match self {
+            Self::One(NOTHING, _) => true,
+            Self::One(..) => !said.contains("Non-2xx") && !said.contains(" 0 requests in"),
+            Self::Streams(_) => said.contains(" 0 failed, 0 errored") && !said.contains(" 0 2xx"),
+        }
     }
 }
 
@@ -224,10 +245,15 @@ impl Server {
     fn stop(mut self) -> Result<(), String> {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
         let asked = pid.map(|pid| kill_process(pid, Signal::TERM));
-        let ended = self.0.wait().map_err(|error| format!("wait: {error}"))?;
-        match (asked, ended.success()) {
-            (Some(Ok(())), true) => Ok(()),
-            _ => Err(format!("the build that counts has ended with {ended}")),
+        let started = Instant::now();
+        loop {
+            match self.0.try_wait() {
+                Ok(Some(ended)) if ended.success() && matches!(asked, Some(Ok(()))) => {
+                    return Ok(());
+                }
+                Ok(None) if started.elapsed() < STOP_TIME_MAX => sleep(LOOK_INTERVAL),
+                ended => return Err(format!("the build that counts does not end well: {ended:?}")),
+            }
         }
     }
 }
