@@ -47,7 +47,7 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
     if !is_newer(&profile, &counting) || !is_newer(&profile, &own) {
         eprintln!("release: loads, for a minute");
-        fail_to("forget old counts", &counts, |path| match path.exists() {
+        attempt("forget old counts", &counts, |path| match path.exists() {
             true => fs::remove_dir_all(path),
             false => Ok(()),
         })?;
@@ -62,15 +62,15 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, String> {
     }
     // Cargo minds the words of a flag, not what lies in the file that they name.
     let mut hasher = DefaultHasher::new();
-    fail_to("read", &profile, |path| fs::read(path))?.hash(&mut hasher);
+    attempt("read", &profile, |path| fs::read(path))?.hash(&mut hasher);
     let named = counts.join(format!("{:016x}.profdata", hasher.finish()));
-    fail_to("copy to", &named, |named| fs::copy(&profile, named))?;
+    attempt("copy to", &named, |named| fs::copy(&profile, named))?;
     eprintln!("release: the build that is shipped (some minutes)");
     let trained = cargo((root, &host), &target.join("trained"), &flag("-Cprofile-use=", &named))?;
     let program = program(root);
     // One that runs keeps what it has.
     let _ = fs::remove_file(&program);
-    fail_to("put", &program, |program| fs::copy(&trained, program))?;
+    attempt("put", &program, |program| fs::copy(&trained, program))?;
     Ok(program)
 }
 
@@ -120,7 +120,7 @@ fn is_newer(path: &Path, other: &Path) -> bool {
 }
 
 /// Does something with a path; an error names both.
-fn fail_to<T>(
+fn attempt<T>(
     what: &str,
     path: &Path,
     step: impl FnOnce(&Path) -> std::io::Result<T>,

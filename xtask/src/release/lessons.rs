@@ -1,6 +1,6 @@
 //! What a build that counts is taught by: the requests that sites have most of.
 
-use super::fail_to;
+use super::attempt;
 use crate::command::{self, finish};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -46,9 +46,9 @@ struct Lesson {
 /// A path, and how it is asked for.
 enum Load {
     /// By HTTP/1.1, with more for wrk's script.
-    One(&'static str, &'static str),
+    Http1(&'static str, &'static str),
     /// By HTTP/2, ten at a time on each connection.
-    Streams(&'static str),
+    Http2(&'static str),
 }
 
 const LESSONS: [Lesson; 4] = [
@@ -56,41 +56,41 @@ const LESSONS: [Lesson; 4] = [
         folder: "files",
         options: &["--log", "off"],
         loads: &[
-            Load::One("/", ""),
-            Load::One("/page.html", ""),
-            Load::One("/large.bin", ""),
-            Load::One("/", CONDITIONAL),
-            Load::One("/", MANY),
-            Load::One(NOTHING, ""),
-            Load::One("/", CLOSING),
+            Load::Http1("/", ""),
+            Load::Http1("/page.html", ""),
+            Load::Http1("/large.bin", ""),
+            Load::Http1("/", CONDITIONAL),
+            Load::Http1("/", MANY),
+            Load::Http1(NOTHING, ""),
+            Load::Http1("/", CLOSING),
         ],
     },
     Lesson {
         folder: "files",
         options: &["--log", "json"],
-        loads: &[Load::One("/", ""), Load::One("/page.html", "")],
+        loads: &[Load::Http1("/", ""), Load::Http1("/page.html", "")],
     },
     Lesson {
         folder: "files",
         options: &["--log", "off", "--tls"],
         loads: &[
-            Load::One("/", ""),
-            Load::One("/large.bin", ""),
-            Load::One("/", CLOSING),
-            Load::Streams("/"),
-            Load::Streams("/page.html"),
+            Load::Http1("/", ""),
+            Load::Http1("/large.bin", ""),
+            Load::Http1("/", CLOSING),
+            Load::Http2("/"),
+            Load::Http2("/page.html"),
         ],
     },
     Lesson {
         folder: "programs",
         options: &["--log", "off"],
         loads: &[
-            Load::One("/", ""),
-            Load::One("/page.php", ""),
-            Load::One("/slow.php", ""),
-            Load::One("/large.php", ""),
-            Load::One("/pretty/path?a=b", ""),
-            Load::One("/style.css", ""),
+            Load::Http1("/", ""),
+            Load::Http1("/page.php", ""),
+            Load::Http1("/slow.php", ""),
+            Load::Http1("/large.php", ""),
+            Load::Http1("/pretty/path?a=b", ""),
+            Load::Http1("/style.css", ""),
         ],
     },
 ];
@@ -105,11 +105,11 @@ const CONDITIONAL: &str =
 /// Each request comes by a connection of its own.
 const CLOSING: &str = "wrk.headers[\"Connection\"] = \"close\"\n";
 
-/// One file after the other.
+/// One file after the other; [`FILES`] is known to wrk's script.
 const MANY: &str = "\
 local number = 0
 request = function()
-  number = (number + 1) % 200
+  number = (number + 1) % FILES
   return wrk.format(nil, \"/many/\" .. number .. \".html\")
 end
 ";
@@ -133,15 +133,15 @@ pub(super) fn teach(program: &Path) -> Result<(), String> {
 fn lay_out(place: &Path) -> Result<(), String> {
     // Programs may run as somebody else, whatever the mode of new files is.
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755));
-    fail_to("open", place, open)?;
+    attempt("open", place, open)?;
     for folder in ["files", "files/many", "programs", "own"] {
-        fail_to("make", &place.join(folder), |path| {
+        attempt("make", &place.join(folder), |path| {
             fs::create_dir(path)?;
             open(path)
         })?;
     }
     let write = |name: &str, content: &[u8]| {
-        fail_to("write", &place.join(name), |path| {
+        attempt("write", &place.join(name), |path| {
             fs::write(path, content)?;
             open(path)
         })
@@ -191,20 +191,20 @@ impl Load {
         let scheme = if is_secure { "https" } else { "http" };
         let mut load = command::bounded(
             match self {
-                Self::One(..) => "wrk",
-                Self::Streams(_) => "h2load",
+                Self::Http1(..) => "wrk",
+                Self::Http2(_) => "h2load",
             },
             LOAD_SECONDS_MAX,
             Path::new("."),
         );
         match self {
-            Self::One(path, more) => {
-                let text = format!("{BROWSER}{more}");
-                fail_to("write", script, |script| fs::write(script, text))?;
+            Self::Http1(path, more) => {
+                let text = format!("FILES = {FILES}\n{BROWSER}{more}");
+                attempt("write", script, |script| fs::write(script, text))?;
                 load.args(["-t1", "-c32", "-d", LOAD_SECONDS, "-s"]).arg(script);
                 load.arg(format!("{scheme}://{address}{path}"));
             }
-            Self::Streams(path) => {
+            Self::Http2(path) => {
                 load.args(["--duration", LOAD_SECONDS, "--clients=16"]);
                 load.args(["--max-concurrent-streams=10", "--connect-to", &address.to_string()]);
                 load.arg(format!("{scheme}://localhost:{}{path}", address.port()));
@@ -218,9 +218,9 @@ impl Load {
     /// Whether the answers were those that sites give, by what the load says of them.
     fn is_answered(&self, said: &str) -> bool {
         match self {
-            Self::One(NOTHING, _) => true,
-            Self::One(..) => !said.contains("Non-2xx") && !said.contains(" 0 requests in"),
-            Self::Streams(_) => said.contains(" 0 failed, 0 errored") && !said.contains(" 0 2xx"),
+            Self::Http1(NOTHING, _) => true,
+            Self::Http1(..) => !said.contains("Non-2xx") && !said.contains(" 0 requests in"),
+            Self::Http2(_) => said.contains(" 0 failed, 0 errored") && !said.contains(" 0 2xx"),
         }
     }
 }
